@@ -1,0 +1,1 @@
+"""Predictive maintenance for anything that Prometheus watches."""

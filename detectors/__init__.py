@@ -1,0 +1,1 @@
+"""Detectors: one file each; `base.py` is the contract, `profile.py` the default."""

@@ -1,0 +1,1 @@
+"""The exporter publishes scores and never acts."""

@@ -1,0 +1,1 @@
+"""Signals for the exporters that people already run, by name."""

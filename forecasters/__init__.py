@@ -1,0 +1,1 @@
+"""Forecasters and failure predictors: `base.py` is the contract."""

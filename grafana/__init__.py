@@ -1,0 +1,1 @@
+"""Grafana dashboards (`dashboards/*.json`), shipped in the wheel."""

@@ -1,0 +1,1 @@
+"""Prometheus rules and an Alertmanager example, shipped in the wheel."""
