@@ -1,0 +1,59 @@
+"""The contract of a detector.
+
+A detector holds one profile for each row of a signal and steps all rows at once. It scores first and learns after
+(causal), never reads a clock, and treats a value of NaN as a missing one: no score, nothing learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+State = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of n rows at one moment; each array has shape [n].
+
+    score: 0..1, `min(1, -log10(p) / 10)`, NaN where there is none. expected, lower, upper: in the signal's unit,
+    NaN before anything is known. confidence: 0..1, 0 while warming up, when no score exceeds 0.3.
+    """
+
+    score: Floats
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    confidence: Floats
+
+
+class Detector(Protocol):
+    """All rows of one signal. The constructor takes `Params` and only stores it."""
+
+    Params: ClassVar[type[BaseModel]]
+
+    def step(self, time: float, values: Floats) -> Verdict:
+        """Score values[n] at `time` (Unix seconds), then learn from them."""
+
+    def reindex(self, rows: Ints) -> None:
+        """Follow churn: new row i was row rows[i]; -1 is a series never seen."""
+
+    def state(self) -> State:
+        """Return all that was learnt, as arrays whose first axis is the row."""
+
+    def restore(self, state: State) -> None:
+        """Take what `state` returned. Raises ValueError if it is not of this detector and version."""
+
+
+def score_of(p: Floats) -> Floats:
+    """Return the calibrated score of a tail probability: 0.3 is once in a thousand, 0.6 once in a million."""
+    # 0.0 - x, not -x: the score of p = 1 must be 0 and not -0 on the page.
+    with np.errstate(divide="ignore"):
+        return np.clip(0.0 - np.log10(p) / 10.0, 0.0, 1.0)

@@ -1,0 +1,75 @@
+"""Log lines as Prometheus writes them: logfmt or JSON, each with its fields."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+FORMATS = ("logfmt", "json")
+
+_BARE = re.compile(r'[^\s="\\]+')
+_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
+
+
+class Log(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose keyword arguments become fields: `log.info("evaluated", signal="cpu")`."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Move our fields out of the way of logging's own arguments."""
+        own = {key: kwargs.pop(key) for key in ("exc_info", "stack_info", "stacklevel") if key in kwargs}
+        return msg, {**own, "extra": {"fields": dict(kwargs)}}
+
+
+def get_log(name: str) -> Log:
+    """Return the logger `presagio.<name>`."""
+    return Log(logging.getLogger(f"presagio.{name}"))
+
+
+def configure(level: str = "info", form: str = "logfmt", stream: IO[str] | None = None) -> None:
+    """Send all logging, our libraries' too, to `stream` (standard error) in one form."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(Formatter(form))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    for chatty in ("urllib3", "sqlalchemy.engine", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Formatter(logging.Formatter):
+    """One line a record: time, level, logger, message, then the fields in the order given."""
+
+    def __init__(self, form: str = "logfmt") -> None:
+        super().__init__()
+        self.form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = self._fields(record)
+        if self.form == "json":
+            return json.dumps(fields, default=str)
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in fields.items())
+
+    def _fields(self, record: logging.LogRecord) -> Mapping[str, object]:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        fields: dict[str, object] = {
+            "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": _NAMES.get(record.levelno, record.levelname.lower()),
+            "logger": record.name,
+            "msg": record.getMessage(),
+        }
+        fields.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        return fields
+
+
+def _logfmt(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
