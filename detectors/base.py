@@ -8,15 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
+from pydantic import Field
+
+from presagio.toolkit.schema import Model
+from presagio.toolkit.units import Duration
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 State = Mapping[str, npt.NDArray[Any]]
+Direction = Literal["both", "above", "below"]
+
+
+class DeadBand(Model):
+    """Deviations from the expected value that are too small to matter, however rare they are."""
+
+    absolute: float = Field(0.0, ge=0, description="in the signal's unit")
+    relative: float = Field(0.0, ge=0, description="as a share of the expected value: 0.1 is ten per cent")
+
+
+class DetectorParams(Model):
+    """What every detector is told; its own `Params` may add to it."""
+
+    direction: Direction = Field("both", description="which deviations count: both, above or below")
+    dead_band: DeadBand = Field(default_factory=DeadBand, description="deviations too small to matter")
+    adapt_after: Duration = Field(28800.0, gt=0, description="a changed level that holds so long is the new normal")
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,7 @@ class Verdict:
 class Detector(Protocol):
     """All rows of one signal. The constructor takes `Params` and only stores it."""
 
-    Params: ClassVar[type[BaseModel]]
+    Params: ClassVar[type[DetectorParams]]
 
     def step(self, time: float, values: Floats) -> Verdict:
         """Score values[n] at `time` (Unix seconds), then learn from them."""

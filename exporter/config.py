@@ -1,0 +1,174 @@
+"""exporter.yml: what is read from Prometheus, how it is scored, what is published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from presagio.detectors.base import DeadBand, DetectorParams, Direction
+from presagio.exporter.api_config import ApiConfig
+from presagio.exporter.presets.catalogue import names as preset_names
+from presagio.toolkit import plugins
+from presagio.toolkit.errors import PluginError
+from presagio.toolkit.labels import Name, Template
+from presagio.toolkit.prometheus import PrometheusConfig
+from presagio.toolkit.schema import ConfigFile, Finding, Model
+from presagio.toolkit.units import Duration, format_duration
+
+Missing = Literal["anomalous", "skip", "zero", "previous"]
+
+IDENTITY = (
+    "cluster", "namespace", "deployment", "statefulset", "daemonset", "pod", "container", "node",
+    "job", "instance", "device", "mountpoint", "database", "datname", "handler", "route", "method",
+)  # fmt: skip
+"""Labels of a signal's series that its scores carry too; the rest would be series without meaning."""
+
+
+class Evaluation(Model):
+    """When the signals are read and scored."""
+
+    interval: Duration = Field(15.0, gt=0, description="time between two evaluations, which lie on its multiples")
+    delay: Duration = Field(5.0, ge=0, description="how long after its time a moment is read, so that all scrapes are in")
+    stale_after: Duration = Field(300.0, gt=0, description="results older than this are withdrawn from /metrics")
+    control: str = Field(
+        "count(up)",
+        description="query that always has an answer while Prometheus has data; while it has none, nothing is scored "
+        "or learnt. Empty: never look",
+    )
+    concurrency: int = Field(4, ge=1, le=64, description="queries asked at once")
+
+
+class WarmStart(Model):
+    """Learning from history at start, so that scores mean something minutes after the install."""
+
+    lookback: Duration = Field(86400.0, ge=0, description="how far back history is read; 0s learns only from now on")
+
+
+class Limits(Model):
+    """Caps that keep a mistaken query from costing the machine."""
+
+    series: int = Field(100_000, ge=1, description="most series scored; more are refused and counted")
+    soft_series: int = Field(80_000, ge=1, description="from here on a warning is logged")
+
+
+class Services(Model):
+    """What is maintained, and by which labels it is known."""
+
+    id: Template = Field(
+        Template.braces("{job}"),
+        description="service_id from a series' labels, as in {namespace}/{deployment}; a series that has a label "
+        "service_id keeps its own",
+    )
+
+
+class Outputs(Model):
+    """Which metrics are published beside the score; each is one series more for each series scored."""
+
+    value: bool = Field(True, description="presagio_signal_value")
+    expected: bool = Field(True, description="presagio_signal_expected")
+    bounds: bool = Field(True, description="presagio_signal_lower_bound and presagio_signal_upper_bound")
+    confidence: bool = Field(True, description="presagio_signal_confidence")
+
+
+class Signal(Model):
+    """A named PromQL query that gives one series for each service, or for each instance of it."""
+
+    name: Name = Field(description="the signal's name, a label value of all its metrics")
+    query: str = Field(min_length=1, description="PromQL; counters inside rate() or increase()")
+    unit: str = Field("", description="base unit of the value: seconds, bytes, ratio; for people only")
+    service_id: Template | None = Field(None, description="overrides services.id for this signal")
+    signal_label: Name | None = Field(None, description="label whose value names the signal, instead of `name`")
+    direction: Direction = Field("both", description="which deviations count: both, above or below")
+    dead_band: DeadBand = Field(default_factory=DeadBand, description="deviations too small to matter")
+    missing: Missing = Field(
+        "anomalous",
+        description="what a vanished series is: anomalous (unless other instances of the service remain), skip, "
+        "zero, or previous (its last value)",
+    )
+    forget_after: Duration = Field(21600.0, gt=0, description="a series absent for so long is forgotten")
+    adapt_after: Duration = Field(28800.0, gt=0, description="a changed level that holds for so long is the new normal")
+    detector: Name = Field("profile", description="the detector's name")
+    detector_params: Mapping[str, Any] = Field(default_factory=dict, description="its parameters, beyond the signal's")
+    outputs: Outputs | None = Field(None, description="overrides outputs for this signal")
+
+    def params(self) -> Mapping[str, Any]:
+        """Return what the detector's Params are made of."""
+        common = {"direction": self.direction, "dead_band": self.dead_band, "adapt_after": self.adapt_after}
+        return {**common, **self.detector_params}
+
+
+SUBMITTED = Signal(
+    name="submitted",
+    query="max by (service_id, metric) (presagio_submitted_value)",
+    service_id=Template.braces("{service_id}"),
+    signal_label="metric",
+)
+"""What services push through the REST API comes back through Prometheus, like any other signal."""
+
+
+class ExporterConfig(Model):
+    """The whole file."""
+
+    prometheus: PrometheusConfig = Field(default_factory=PrometheusConfig, description="where series are read")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="when")
+    warm_start: WarmStart = Field(default_factory=WarmStart, description="history")
+    services: Services = Field(default_factory=Services, description="service_id")
+    presets: list[str] = Field(default_factory=list, description="ready signals for exporters you already run")
+    signals: list[Signal] = Field(default_factory=list, description="your own signals")
+    labels: list[Name] = Field(
+        default_factory=list, description=f"labels that scores keep beyond these: {', '.join(IDENTITY)}"
+    )
+    outputs: Outputs = Field(default_factory=Outputs, description="what is published beside the score")
+    limits: Limits = Field(default_factory=Limits, description="caps")
+    api: ApiConfig = Field(default_factory=ApiConfig, description="the REST API")
+
+    @field_validator("presets")
+    @classmethod
+    def _known(cls, presets: list[str]) -> list[str]:
+        for name in presets:
+            if name not in preset_names():
+                raise ValueError(f"presets of {', '.join(preset_names())}, got {name!r}")
+        return presets
+
+
+def lint(config: ExporterConfig) -> Iterator[Finding]:
+    """Yield the mistakes that no field alone shows."""
+    counts = Counter(signal.name for signal in config.signals)
+    for index, signal in enumerate(config.signals):
+        path = ("signals", index)
+        if counts[signal.name] > 1:
+            yield Finding((*path, "name"), "a name that no other signal has", repr(signal.name))
+        if signal.query.strip().endswith("_total"):
+            remedy = f"a counter inside a function, such as rate({signal.query.strip()}[5m])"
+            yield Finding((*path, "query"), remedy, repr(signal.query))
+        yield from _detector(signal, path)
+    if config.limits.soft_series > config.limits.series:
+        got = f"{config.limits.soft_series}"
+        yield Finding(("limits", "soft_series"), f"at most limits.series ({config.limits.series})", got)
+    if config.evaluation.stale_after < 2 * config.evaluation.interval:
+        least = format_duration(2 * config.evaluation.interval)
+        got = format_duration(config.evaluation.stale_after)
+        yield Finding(("evaluation", "stale_after"), f"at least two intervals ({least})", got)
+
+
+def _detector(signal: Signal, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    try:
+        params: type[DetectorParams] = plugins.load(plugins.DETECTORS, signal.detector).Params
+        params.model_validate(signal.params())
+    except PluginError as error:
+        yield Finding((*path, "detector"), "an installed detector", str(error))
+    except ValidationError as error:
+        for one in error.errors():
+            inner = (*path, "detector_params", *one["loc"])
+            yield Finding(inner, f"a valid parameter of {signal.detector!r} ({one['msg'].lower()})", repr(one["input"]))
+
+
+FILE = ConfigFile(
+    kind="exporter",
+    model=ExporterConfig,
+    recognises=lambda data: bool({"signals", "presets", "services", "evaluation"} & set(data)),
+    lint=lint,
+)
