@@ -1,0 +1,79 @@
+"""How surprising it is that something lasts: runs of zeros, runs of absence.
+
+A run begins with some chance at each ordinary sample and goes on with another (a geometric length). Both are learnt
+from the runs already seen, under Laplace's rule of succession, so that a series that often has short gaps is not
+suspect at its next one, and a series that never had any is suspect at once and more so with every sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from presagio.detectors.base import Floats, Ints, State
+
+Bools = npt.NDArray[np.bool_]
+
+_FIELDS = ("ordinary", "starts", "inside", "length", "taught")
+_INCREDIBLE = 1e-4
+"""From here on a run teaches no more: one long outage must not make the next look usual."""
+
+
+class Runs:
+    """For n rows: ordinary samples, runs begun, samples inside runs; the present run's length and what it teaches.
+
+    least: ordinary samples that a row must have shown before any run of its is remarkable.
+    """
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+        self.ordinary = np.zeros(0)
+        self.starts = np.zeros(0)
+        self.inside = np.zeros(0)
+        self.length = np.zeros(0)
+        self.taught = np.zeros(0)
+
+    def step(self, active: Bools, watched: Bools) -> Floats:
+        """Return p[n], the chance of a run as long as the present one; 1 outside runs.
+
+        `active`: the row is inside a run now. Rows not `watched` are left as they are, with p = 1.
+        """
+        inside, outside = active & watched, ~active & watched
+        self._learn_ended(outside)
+        self.length = np.where(inside, self.length + 1, np.where(outside, 0.0, self.length))
+        self.ordinary = self.ordinary + outside
+        p = np.where(inside & (self.ordinary >= self.least), self._chance(), 1.0)
+        self.taught = self.taught + (inside & (p >= _INCREDIBLE))
+        return p
+
+    def _chance(self) -> Floats:
+        begins = (self.starts + 1) / (self.ordinary + self.starts + 2)
+        goes_on = (self.inside - self.starts + 1) / (self.inside + 2)
+        return begins * goes_on ** (self.length - 1)
+
+    def _learn_ended(self, outside: Bools) -> None:
+        """Take in the runs that end now; a run still going on teaches nothing yet."""
+        ended = outside & (self.length > 0)
+        self.starts = self.starts + ended
+        self.inside = self.inside + np.where(ended, self.taught, 0.0)
+        self.taught = np.where(ended, 0.0, self.taught)
+
+    def reindex(self, rows: Ints) -> None:
+        """New row i was row rows[i]; -1 begins anew."""
+        for field in _FIELDS:
+            setattr(self, field, take(getattr(self, field), rows))
+
+    def state(self, prefix: str) -> dict[str, Floats]:
+        """Return the counts, each name led by `prefix`."""
+        return {f"{prefix}{field}": getattr(self, field) for field in _FIELDS}
+
+    def restore(self, state: State, prefix: str) -> None:
+        """Take what `state` returned. Raises KeyError for a missing count."""
+        for field in _FIELDS:
+            setattr(self, field, np.array(state[f"{prefix}{field}"], dtype=np.float64))
+
+
+def take(values: Floats, rows: Ints, new: float = 0.0) -> Floats:
+    """Return values[rows], and `new` where rows is -1."""
+    padded = np.append(values, new)
+    return padded[np.where(rows < 0, len(values), rows)]

@@ -1,0 +1,83 @@
+"""The tail of one side of the residuals: peaks over threshold.
+
+Excesses over a threshold follow a generalised Pareto distribution (Pickands 1975; Siffer et al., "Anomaly detection
+in streams with extreme value theory", KDD 2017). The threshold is fixed in units of the spread; the rate of peaks and
+the first two moments of the excess are learnt with exponential forgetting, and the distribution is fitted by moments
+(Hosking and Wallis 1987): O(1) a sample, no history kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from presagio.detectors.base import Floats, Ints, State
+from presagio.detectors.runs import take
+
+_FIELDS = ("samples", "peaks", "excess", "excess_squared")
+
+THRESHOLD = 2.0
+"""Where the tail begins, in mean absolute deviations: about one sample in twenty of a Gaussian lies beyond."""
+
+_MEMORY = 5000.0
+_PRIOR_SAMPLES, _PRIOR_PEAKS = 20.0, 1.0
+_PRIOR_EXCESSES, _PRIOR_MEAN, _PRIOR_SQUARE = 5.0, 0.6, 2.5
+_LIGHTEST, _HEAVIEST = -0.1, 0.5
+_SMALLEST_P = 1e-300
+
+
+class Tail:
+    """For n rows: the chance of a residual beyond r on one side, learnt from the residuals seen."""
+
+    def __init__(self) -> None:
+        self.samples = np.zeros(0)
+        self.peaks = np.zeros(0)
+        self.excess = np.zeros(0)
+        self.excess_squared = np.zeros(0)
+
+    def chance(self, r: Floats) -> Floats:
+        """Return P(residual > r), in 0..0.5 for r >= 0; r in units of the spread."""
+        rate, shape, scale = self._fit()
+        inner = 0.5 * (2 * rate) ** ((np.minimum(r, THRESHOLD) / THRESHOLD) ** 2)
+        beyond = np.maximum(r - THRESHOLD, 0.0)
+        outer = np.maximum(1 + shape * beyond / scale, 0.0) ** (-1 / shape)
+        return np.maximum(inner * outer, _SMALLEST_P)
+
+    def quantile(self, p: float) -> Floats:
+        """Return the residual r that is exceeded with chance p, the inverse of `chance`."""
+        rate, shape, scale = self._fit()
+        inner = THRESHOLD * np.sqrt(np.log(2 * p) / np.log(2 * rate))
+        outer = THRESHOLD + scale / shape * ((rate / p) ** shape - 1)
+        return np.where(p >= rate, inner, outer)
+
+    def learn(self, r: Floats, weight: Floats) -> None:
+        """Take in residuals r[n] of this side (negative ones belong to the other), each with its weight 0..1."""
+        beyond = np.maximum(r - THRESHOLD, 0.0)
+        keep = 1 - weight / _MEMORY
+        self.samples = self.samples * keep + weight
+        self.peaks = self.peaks * keep + weight * (beyond > 0)
+        self.excess = self.excess * keep + weight * beyond
+        self.excess_squared = self.excess_squared * keep + weight * beyond * beyond
+
+    def _fit(self) -> tuple[Floats, Floats, Floats]:
+        """Return the rate of peaks, shape and scale. The shape is kept from 0, where the formula has a hole."""
+        rate = np.minimum((_PRIOR_PEAKS + self.peaks) / (_PRIOR_SAMPLES + self.samples), 0.45)
+        weight = _PRIOR_EXCESSES + self.peaks
+        mean = (_PRIOR_EXCESSES * _PRIOR_MEAN + self.excess) / weight
+        square = (_PRIOR_EXCESSES * _PRIOR_SQUARE * _PRIOR_MEAN**2 + self.excess_squared) / weight
+        shape = np.clip(0.5 * (1 - mean**2 / np.maximum(square - mean**2, 1e-12)), _LIGHTEST, _HEAVIEST)
+        shape = np.where(np.abs(shape) < 1e-6, 1e-6, shape)
+        return rate, shape, mean * (1 - shape)
+
+    def reindex(self, rows: Ints) -> None:
+        """New row i was row rows[i]; -1 begins anew."""
+        for field in _FIELDS:
+            setattr(self, field, take(getattr(self, field), rows))
+
+    def state(self, prefix: str) -> dict[str, Floats]:
+        """Return the moments, each name led by `prefix`."""
+        return {f"{prefix}{field}": getattr(self, field) for field in _FIELDS}
+
+    def restore(self, state: State, prefix: str) -> None:
+        """Take what `state` returned. Raises KeyError for a missing moment."""
+        for field in _FIELDS:
+            setattr(self, field, np.array(state[f"{prefix}{field}"], dtype=np.float64))
