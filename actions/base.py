@@ -1,4 +1,4 @@
-"""The contract of an action: plan, apply, probe, undo. shared words: docs/actions.md.
+"""The contract of an action: plan, apply, probe, undo. Every action is described in docs/actions.md.
 
 `plan` changes nothing. `apply` is called once for each attempt, after the attempt was stored; it either returns
 evidence or raises one of the two errors that say whether the effect can have happened.
@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from presagio.toolkit import plugins
 from presagio.toolkit.errors import PresagioError
 
 Facts = Mapping[str, Any]
 """JSON-able facts for the ledger."""
+
+ParamsT_contra = TypeVar("ParamsT_contra", bound=BaseModel, contravariant=True)
 
 
 class ActionClass(StrEnum):
@@ -46,7 +49,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will change. All of it goes into the plan hash and the ledger before anything is done."""
+    """What will change. All of it goes into the plan hash and the ledger before anything is done.
+
+    The facts survive JSON unchanged: `apply` must do the same with a plan that was read back from the ledger.
+    `undo` is None where nothing can be undone.
+    """
 
     action: str
     summary: str
@@ -63,29 +70,47 @@ class Evidence:
     facts: Facts = field(default_factory=dict)
 
 
-class NotAppliedError(PresagioError):
+class PlanError(PresagioError):
+    """It cannot be planned for this target, now or later: a placeholder without value, a bound that forbids it."""
+
+
+class OutcomeError(PresagioError):
+    """An attempt that did not end well; `evidence` is what was seen of it, for the ledger."""
+
+    def __init__(self, message: str, evidence: Evidence | None = None) -> None:
+        super().__init__(message)
+        self.evidence = evidence or Evidence(message)
+
+
+class NotAppliedError(OutcomeError):
     """Provably before the effect: it may be tried again later."""
 
 
-class UnknownOutcomeError(PresagioError):
+class UnknownOutcomeError(OutcomeError):
     """The effect may or may not have happened: a time-out, a broken connection."""
 
 
-class Action(Protocol):
-    """One kind of action. The constructor takes nothing; `Params` is what a policy may write."""
+class Action(Protocol[ParamsT_contra]):
+    """One kind of action. The constructor needs no argument; `Params` is what a policy may write."""
 
     Params: ClassVar[type[BaseModel]]
     action_class: ClassVar[ActionClass]
     settle_seconds: ClassVar[float]
 
-    def plan(self, target: Target, params: BaseModel) -> Plan:
-        """Return what would be done. Raises PresagioError if it cannot be planned (a placeholder without value)."""
+    def plan(self, target: Target, params: ParamsT_contra) -> Plan:
+        """Return what would be done. Raises PlanError, or NotAppliedError if the world cannot be asked now."""
 
     def apply(self, plan: Plan, attempt_id: str) -> Evidence:
         """Do it. Raises NotAppliedError or UnknownOutcomeError; anything else counts as unknown."""
 
     def probe(self, plan: Plan, attempt_id: str) -> Probe:
-        """Return whether the attempt's effect is in the world."""
+        """Return whether the attempt's effect is in the world. Raises nothing that it can help: UNKNOWN."""
 
     def undo(self, plan: Plan) -> Evidence:
-        """Restore what was ours to restore. Raises NotAppliedError where there is no undo."""
+        """Restore what was ours to restore. Raises NotAppliedError where there is no undo, or it is not ours now."""
+
+
+def load(name: str) -> Action[Any]:
+    """Return the action registered as `name`. Raises PluginError with a suggestion if there is none."""
+    action: Action[Any] = plugins.load(plugins.ACTIONS, name)()
+    return action
