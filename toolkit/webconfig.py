@@ -1,0 +1,101 @@
+"""Who may use the API: keys in X-API-Key, or where a client cannot send that header, in Authorization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from flask import request
+from flask.sansio.scaffold import Scaffold
+from pydantic import Field, SecretStr
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import ServiceUnavailable, Unauthorized
+
+from presagio.toolkit.log import Log
+from presagio.toolkit.schema import Finding, Model
+from presagio.toolkit.secrets import Secret, SecretError, matches
+
+HEADER = "X-API-Key"
+
+SECURITY_SCHEMES: Mapping[str, Any] = {
+    "api_key": {"type": "apiKey", "in": "header", "name": HEADER},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+"""For the OpenAPI document: what the Authorize button asks for."""
+
+SECURITY: list[dict[str, list[Any]]] = [{name: []} for name in SECURITY_SCHEMES]
+"""For an APIBlueprint's `abp_security`: any one of the schemes."""
+
+
+class AuthConfig(Model):
+    """Authentication, on unless switched off by name. Configuration models embed it or inherit from it."""
+
+    authentication: Literal["api_key", "none"] = Field("api_key", description="none lets everybody in")
+    api_key: SecretStr | None = Field(None, description="key; rather use api_key_file")
+    api_key_file: Path | None = Field(
+        None, description="file with one key a line, read at each request: two are valid while one is rotated out"
+    )
+
+    def lint(self, path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
+        """Yield what is missing or given twice; `path` is where the model stands in its file."""
+        if self.authentication == "api_key" and not self.secret():
+            remedy = "a file with one API key a line (or authentication: none)"
+            yield Finding((*path, "api_key_file"), remedy, "nothing")
+        if self.api_key is not None and self.api_key_file is not None:
+            yield Finding((*path, "api_key"), "either api_key or api_key_file", "both")
+
+    def secret(self) -> Secret:
+        """Return where the keys are."""
+        return Secret(self.api_key, self.api_key_file)
+
+
+class Guard:
+    """Lets a request pass that carries a valid key."""
+
+    def __init__(self, config: AuthConfig, log: Log) -> None:
+        self.config = config
+        self.log = log
+
+    def protect(self, scaffold: Scaffold) -> None:
+        """Check each request to an app or a blueprint. Raises SecretError if there is no key to check against."""
+        if self.config.authentication == "none":
+            self.log.warning("authentication is off: everybody may use the API")
+            return
+        self.keys()
+        scaffold.before_request(self.check)
+
+    def check(self) -> None:
+        """Refuse the current request (401) unless it carries a valid key. For use as `before_request`."""
+        given = _given()
+        if given is None:
+            raise _refusal(f"no API key; send it in the header {HEADER} or as Authorization: Bearer")
+        if not matches(given, self._keys_now()):
+            raise _refusal("wrong API key; ask whoever runs this server for a valid one")
+
+    def keys(self) -> list[str]:
+        """Return the valid keys. Raises SecretError if there is none."""
+        secret = self.config.secret()
+        keys = secret.lines()
+        if not keys:
+            where = f"secret file {str(secret.file)!r} is empty" if secret.file else "api_key is empty"
+            raise SecretError(f"{where}; write one API key a line, or set authentication: none")
+        return keys
+
+    def _keys_now(self) -> list[str]:
+        try:
+            return self.keys()
+        except SecretError as error:
+            self.log.error("no API key can be checked", error=error)
+            raise ServiceUnavailable("the server cannot read its API keys; its log tells why") from error
+
+
+def _given() -> str | None:
+    """Return the key of the current request: its header, a bearer token or a basic password."""
+    authorization = request.authorization
+    fallback = (authorization.token or authorization.password) if authorization else None
+    return request.headers.get(HEADER) or fallback or None
+
+
+def _refusal(message: str) -> Unauthorized:
+    return Unauthorized(message, www_authenticate=WWWAuthenticate("bearer", {"realm": "presagio"}))
