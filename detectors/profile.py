@@ -20,11 +20,11 @@ from presagio.detectors.tail import Tail
 BAND_P = 0.0005
 """Each bound is exceeded once in 2,000 samples: together once in a thousand, where the score is 0.3."""
 
-_FIELDS = ("count", "level", "spread", "anomalous_run", "held_since", "held_level", "held_spread", "held_bias")
+_FIELDS = ("count", "level", "spread", "anomaly", "held_since", "held_level", "held_spread", "held_bias")
 _NEW = {"held_since": np.nan}
 _PRIOR_WEIGHT, _PRIOR_SPREAD, _LEAST_SPREAD = 30.0, 0.02, 0.001
 _HELD_RATE = 0.05
-_SUSPECT, _ANOMALOUS, _ANOMALOUS_P = 0.3, 0.6, 1e-6
+_SUSPECT, _ANOMALOUS, _REMARKABLE_P = 0.3, 0.6, 1e-4
 _LEAST_WEIGHT = 0.01
 
 
@@ -52,9 +52,9 @@ class Profile:
         self.arrays["level"] = np.where(first, values, self.arrays["level"])
         scale = self._scale()
         residual = np.where(seen, values - self.arrays["level"], 0.0)
-        score = self._score(values, residual, scale, seen)
+        surprise, score = self._scores(values, residual, scale, seen)
         verdict = self._verdict(score, scale, seen)
-        self._learn(time, values, residual / scale, verdict.score, seen)
+        self._learn(time, values, residual / scale, surprise, seen)
         return verdict
 
     def _scale(self) -> Floats:
@@ -64,15 +64,26 @@ class Profile:
         mixed = (_PRIOR_WEIGHT * _PRIOR_SPREAD * level + known * self.arrays["spread"]) / (_PRIOR_WEIGHT + known)
         return np.maximum(np.maximum(mixed, _LEAST_SPREAD * level), 1e-12)
 
-    def _score(self, values: Floats, residual: Floats, scale: Floats, seen: Bools) -> Floats:
+    def _scores(self, values: Floats, residual: Floats, scale: Floats, seen: Bools) -> tuple[Floats, Floats]:
+        """Return the surprise, which says how much to learn, and the score, which is for people.
+
+        They differ where people do not care: on the other side, and within the dead-band. A leak that has not left
+        the dead-band yet must not be learnt as normal.
+        """
         r = np.abs(residual) / scale
-        side = np.where(residual >= 0, self.above.chance(r), self.below.chance(r))
-        p = np.where(np.abs(residual) <= self._dead_band(), 1.0, side * self._sides())
-        p = np.where(self._counts(residual), np.minimum(p, 1.0), 1.0)
+        p = np.minimum(np.where(residual >= 0, self.above.chance(r), self.below.chance(r)) * self._sides(), 1.0)
+        surprise = p
+        p = np.where(np.abs(residual) <= self._dead_band(), 1.0, p)
+        p = np.where(self._counts(residual), p, 1.0)
         # Zero is below a positive level and above a negative one: the direction decides whether it counts.
         rare_zero = self.zeros.step(values == 0, seen)
         p = np.where(self._counts(-self.arrays["level"]), np.minimum(p, rare_zero), p)
-        return score_of(p)
+        return self._tempered(np.minimum(surprise, p)), self._tempered(p)
+
+    def _tempered(self, p: Floats) -> Floats:
+        """Return the score, kept low while warming up."""
+        score = score_of(p)
+        return np.where(self.arrays["count"] >= self.params.warm_up, score, np.minimum(score, _SUSPECT))
 
     def _sides(self) -> float:
         return 2.0 if self.params.direction == "both" else 1.0
@@ -94,33 +105,36 @@ class Profile:
         upper = level + np.maximum(scale * self.above.quantile(BAND_P), band)
         lower = level - np.maximum(scale * self.below.quantile(BAND_P), band)
         return Verdict(
-            score=np.where(seen, np.where(warm, score, np.minimum(score, _SUSPECT)), np.nan),
+            score=np.where(seen, score, np.nan),
             expected=np.where(known, level, np.nan),
             lower=np.where(known, lower, np.nan),
             upper=np.where(known, upper, np.nan),
             confidence=np.where(warm, 1 - self.params.warm_up / np.maximum(count + 1, 1), 0.0),
         )
 
-    def _learn(self, time: float, values: Floats, r: Floats, score: Floats, seen: Bools) -> None:
-        """Learn with a weight that falls from 1 to almost 0 while the score rises from 0.3 to 0.6."""
-        score = np.where(seen, score, 0.0)
-        doubt = np.clip((score - _SUSPECT) / (_ANOMALOUS - _SUSPECT), 0.0, 1.0)
+    def _learn(self, time: float, values: Floats, r: Floats, surprise: Floats, seen: Bools) -> None:
+        """Learn with a weight that falls from 1 to almost 0 while the surprise rises from 0.3 to 0.6."""
+        surprise = np.where(seen, surprise, 0.0)
+        doubt = np.clip((surprise - _SUSPECT) / (_ANOMALOUS - _SUSPECT), 0.0, 1.0)
         weight = np.where(seen, 1 - (1 - _LEAST_WEIGHT) * doubt, 0.0)
-        self._learn_tails(r, score, seen & (self.arrays["count"] >= self.params.warm_up))
+        self._learn_tails(r, surprise, seen & (self.arrays["count"] >= self.params.warm_up))
         self._learn_level(values, weight, seen)
-        self._learn_held(time, values, score, seen)
+        self._learn_held(time, values, surprise, seen)
 
-    def _learn_tails(self, r: Floats, score: Floats, seen: Bools) -> None:
+    def _learn_tails(self, r: Floats, surprise: Floats, seen: Bools) -> None:
         """Learn from all that is rare, or the tail would forget how heavy it is.
 
-        What seems impossible but keeps happening must become likelier; what merely lasts must not: so an anomalous
-        value counts as one that is just anomalous, and the k-th in a row weighs 1/k.
+        What seems impossible but keeps happening must become likelier; what merely lasts must not. So an anomaly
+        teaches nothing while it lasts, and when it is over it counts as one value that was just remarkable.
         """
-        run = np.where(seen & (score >= _ANOMALOUS), self.arrays["anomalous_run"] + 1, 0.0)
-        self.arrays["anomalous_run"] = np.where(seen, run, self.arrays["anomalous_run"])
-        weight = seen / np.maximum(run, 1)
-        for tail, side in ((self.above, r), (self.below, -r)):
-            tail.learn(np.minimum(side, tail.quantile(_ANOMALOUS_P)), weight)
+        side, before = np.where(r >= 0, 1.0, -1.0), self.arrays["anomaly"]
+        anomalous = seen & (surprise >= _ANOMALOUS)
+        weight = (seen & ~anomalous).astype(np.float64)
+        for tail, sign in ((self.above, 1.0), (self.below, -1.0)):
+            remarkable = tail.quantile(_REMARKABLE_P)
+            learnt = np.where(before == sign, remarkable, np.minimum(sign * r, remarkable))
+            tail.learn(np.where(seen, learnt, np.nan), weight)
+        self.arrays["anomaly"] = np.where(anomalous, side, np.where(seen, 0.0, before))
 
     def _learn_level(self, values: Floats, weight: Floats, seen: Bools) -> None:
         arrays = self.arrays
@@ -132,10 +146,10 @@ class Profile:
         arrays["level"] = arrays["level"] + rate * deviation
         arrays["spread"] = arrays["spread"] + rate * (np.abs(deviation) - arrays["spread"])
 
-    def _learn_held(self, time: float, values: Floats, score: Floats, seen: Bools) -> None:
+    def _learn_held(self, time: float, values: Floats, surprise: Floats, seen: Bools) -> None:
         """Follow the level that an anomaly may have moved to; adopt it when it has held long enough."""
         arrays = self.arrays
-        suspect = seen & (score >= _SUSPECT) & (arrays["count"] > self.params.warm_up)
+        suspect = seen & (surprise >= _SUSPECT) & (arrays["count"] > self.params.warm_up)
         begins = suspect & np.isnan(arrays["held_since"])
         arrays["held_since"] = np.where(begins, time, np.where(seen & ~suspect, np.nan, arrays["held_since"]))
         arrays["held_level"] = np.where(begins, values, arrays["held_level"])

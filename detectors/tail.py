@@ -13,14 +13,16 @@ import numpy as np
 from presagio.detectors.base import Floats, Ints, State
 from presagio.detectors.runs import take
 
-_FIELDS = ("samples", "peaks", "excess", "excess_squared")
+_LEARNT = ("peaks", "excess", "excess_squared")
+_FIELDS = ("samples", *_LEARNT, *(f"pending_{field}" for field in _LEARNT))
 
 THRESHOLD = 2.0
 """Where the tail begins, in mean absolute deviations: about one sample in twenty of a Gaussian lies beyond."""
 
 _MEMORY = 5000.0
 _PRIOR_SAMPLES, _PRIOR_PEAKS = 20.0, 1.0
-_PRIOR_EXCESSES, _PRIOR_MEAN, _PRIOR_SQUARE = 5.0, 0.6, 2.5
+_PRIOR_EXCESSES, _PRIOR_MEAN, _PRIOR_SQUARE = 5.0, 0.5, 2.5
+_PRIOR_SHAPES, _PRIOR_SHAPE = 20.0, 0.05
 _LIGHTEST, _HEAVIEST = -0.1, 0.5
 _SMALLEST_P = 1e-300
 
@@ -28,11 +30,14 @@ _SMALLEST_P = 1e-300
 class Tail:
     """For n rows: the chance of a residual beyond r on one side, learnt from the residuals seen."""
 
+    samples: Floats
+    peaks: Floats
+    excess: Floats
+    excess_squared: Floats
+
     def __init__(self) -> None:
-        self.samples = np.zeros(0)
-        self.peaks = np.zeros(0)
-        self.excess = np.zeros(0)
-        self.excess_squared = np.zeros(0)
+        for field in _FIELDS:
+            setattr(self, field, np.zeros(0))
 
     def chance(self, r: Floats) -> Floats:
         """Return P(residual > r), in 0..0.5 for r >= 0; r in units of the spread."""
@@ -50,13 +55,18 @@ class Tail:
         return np.where(p >= rate, inner, outer)
 
     def learn(self, r: Floats, weight: Floats) -> None:
-        """Take in residuals r[n] of this side (negative ones belong to the other), each with its weight 0..1."""
-        beyond = np.maximum(r - THRESHOLD, 0.0)
-        keep = 1 - weight / _MEMORY
-        self.samples = self.samples * keep + weight
-        self.peaks = self.peaks * keep + weight * (beyond > 0)
-        self.excess = self.excess * keep + weight * beyond
-        self.excess_squared = self.excess_squared * keep + weight * beyond * beyond
+        """Take in residuals r[n] of this side, each with its weight 0..1; NaN is no residual.
+
+        Peaks in a row are kept apart until one follows that is none: a leak that goes on must not make itself likely.
+        """
+        inside, outside = r > THRESHOLD, r <= THRESHOLD
+        beyond = np.where(inside, r - THRESHOLD, 0.0)
+        self.samples = self.samples * (1 - weight / _MEMORY) + weight
+        for field, amount in zip(_LEARNT, (inside, beyond, beyond * beyond), strict=True):
+            pending = getattr(self, f"pending_{field}") + weight * amount
+            learnt = getattr(self, field) * (1 - weight / _MEMORY) + np.where(outside, pending, 0.0)
+            setattr(self, field, learnt)
+            setattr(self, f"pending_{field}", np.where(outside, 0.0, pending))
 
     def _fit(self) -> tuple[Floats, Floats, Floats]:
         """Return the rate of peaks, shape and scale. The shape is kept from 0, where the formula has a hole."""
@@ -64,7 +74,10 @@ class Tail:
         weight = _PRIOR_EXCESSES + self.peaks
         mean = (_PRIOR_EXCESSES * _PRIOR_MEAN + self.excess) / weight
         square = (_PRIOR_EXCESSES * _PRIOR_SQUARE * _PRIOR_MEAN**2 + self.excess_squared) / weight
-        shape = np.clip(0.5 * (1 - mean**2 / np.maximum(square - mean**2, 1e-12)), _LIGHTEST, _HEAVIEST)
+        moments = 0.5 * (1 - mean**2 / np.maximum(square - mean**2, 1e-12))
+        # The shape of a few peaks is mostly chance, and a single outlier would bend the whole tail.
+        shape = (_PRIOR_SHAPES * _PRIOR_SHAPE + self.peaks * moments) / (_PRIOR_SHAPES + self.peaks)
+        shape = np.clip(shape, _LIGHTEST, _HEAVIEST)
         shape = np.where(np.abs(shape) < 1e-6, 1e-6, shape)
         return rate, shape, mean * (1 - shape)
 
