@@ -1,0 +1,91 @@
+"""The chain of the audit rows: each carries the HMAC of the row before it, its key is not in the database."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from presagio.toolkit.durable import write_atomic
+from presagio.webhook.errors import LedgerError
+from presagio.webhook.tables import Audit, Head
+
+GENESIS = "0" * 64
+"""The `previous` of the first row."""
+
+_KEY_BYTES = 32
+
+
+def canonical(value: object) -> str:
+    """Return JSON that is the same for the same value: sorted keys, no spaces, numbers that are none as text."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def seal(row: Audit, key: bytes) -> str:
+    """Return the HMAC-SHA256, in hex, of all that a row says and of the row before it."""
+    said = [
+        row.previous,
+        row.seq,
+        row.time,
+        row.remediation_id,
+        row.source,
+        row.target,
+        row.reason,
+        row.who,
+        row.facts,
+    ]
+    return hmac.new(key, canonical(said).encode(), hashlib.sha256).hexdigest()
+
+
+def verify(rows: Iterable[Audit], head: Head, key: bytes) -> int:
+    """Walk the chain and return how many rows it has. Raises LedgerError that names the first broken row."""
+    seq, previous = 0, GENESIS
+    for row in rows:
+        if row.seq != seq + 1:
+            raise LedgerError(f"audit row {seq + 1} is missing: row {seq} is followed by row {row.seq}")
+        if row.previous != previous:
+            raise LedgerError(f"audit row {row.seq} does not follow row {seq}: one of them was replaced or moved")
+        if not hmac.compare_digest(seal(row, key), row.hmac):
+            raise LedgerError(f"audit row {row.seq} was changed: its seal does not fit what it says")
+        seq, previous = row.seq, row.hmac
+    if head.seq > seq:
+        raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
+    if (head.seq, head.hmac) != (seq, previous):
+        raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
+    return seq
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key. Raises LedgerError if it cannot be read or is too short to be one."""
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except OSError as error:
+        raise LedgerError(f"ledger key {str(path)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise LedgerError(f"ledger key {str(path)!r} is not hexadecimal; restore the file") from error
+    if len(key) < _KEY_BYTES:
+        raise LedgerError(f"ledger key {str(path)!r} has {len(key)} bytes, at least {_KEY_BYTES} are needed")
+    return key
+
+
+def make_key(path: Path) -> bytes:
+    """Make the key's file, readable by us alone, unless it is there; return the key."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, secrets.token_hex(_KEY_BYTES).encode() + b"\n", mode=0o600)
+    return read_key(path)

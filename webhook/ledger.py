@@ -1,0 +1,171 @@
+"""The store. One transition is one transaction: compare-and-set, audit row, outbox row, timers, lease, membership."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from presagio.webhook import chain
+from presagio.webhook.errors import ConflictError, LedgerError
+from presagio.webhook.moves import Arrival, Move, Stay
+from presagio.webhook.states import TERMINAL, Reason, State, allowed
+from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Notification, Remediation
+
+ORCHESTRATOR = "orchestrator"
+"""Who moves a remediation when no person does."""
+
+_RELEASES = TERMINAL | {State.HOLDDOWN}
+_WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
+
+
+@dataclass(frozen=True)
+class _Step:
+    remediation: int
+    source: str = ""
+    who: str = ORCHESTRATOR
+
+
+class Ledger:
+    """Writes. Any number of threads may share one; what reads only is in records.py.
+
+    key: seals the audit rows (see chain.py). patience: seconds an alert may wait to be looked at before a person is
+    told.
+    """
+
+    def __init__(self, engine: Engine, key: bytes, patience: float = 3600.0) -> None:
+        self.engine = engine
+        self.key = key
+        self.patience = patience
+
+    def open(self, notification: Notification, arrivals: Iterable[Arrival], now: float) -> None:
+        """Turn a notification into remediations in RECEIVED, one for each alert. Raises ConflictError if it was."""
+        with Session(self.engine) as session, session.begin():
+            opened = update(Notification).where(Notification.id == notification.id, Notification.opened_at.is_(None))
+            _claim(session.execute(opened.values(opened_at=now)), f"notification {notification.id} was opened")
+            for arrival in arrivals:
+                case = self._received(notification.id, arrival, now)
+                session.add(case)
+                session.flush()
+                self._append(session, _Step(case.id), Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert), now)
+
+    def _received(self, notification: int, arrival: Arrival, now: float) -> Remediation:
+        return Remediation(
+            state=State.RECEIVED, reason=Reason.NOTIFIED, created_at=now, updated_at=now, not_before=now,
+            deadline=now + self.patience, notification_id=notification, fingerprint=arrival.fingerprint,
+            starts_at=arrival.starts_at, alert=dict(arrival.alert),
+        )  # fmt: skip
+
+    def move(self, case: Remediation, move: Move, now: float, who: str = ORCHESTRATOR) -> Remediation:
+        """Take one transition and return the remediation as it is then.
+
+        Raises ConflictError, and writes nothing, if it is no longer in the state and revision of `case`.
+        """
+        if not allowed(case.state, move.to):
+            raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
+        try:
+            return self._moved(case, move, now, who)
+        except IntegrityError as error:
+            target = move.changes.get("owns", case.owns)
+            raise ConflictError(f"another remediation owns the target {target!r}") from error
+
+    def _moved(self, case: Remediation, move: Move, now: float, who: str) -> Remediation:
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            self._set(session, case, _columns(move, now), now)
+            self._append(session, _Step(case.id, case.state.value, who), move, now)
+            _consequences(session, case, move, now)
+            return session.get_one(Remediation, case.id)
+
+    def stay(self, case: Remediation, stay: Stay, now: float) -> Remediation:
+        """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            self._set(session, case, {**stay.changes, "not_before": stay.not_before}, now)
+            return session.get_one(Remediation, case.id)
+
+    def _set(self, session: Session, case: Remediation, columns: dict[str, Any], now: float) -> None:
+        same = update(Remediation).where(
+            Remediation.id == case.id, Remediation.state == case.state, Remediation.revision == case.revision
+        )
+        columns = {**columns, "revision": case.revision + 1, "updated_at": now}
+        _claim(session.execute(same.values(columns)), f"remediation {case.id} has left {case.state.value!r}")
+
+    def _append(self, session: Session, step: _Step, move: Move, now: float) -> None:
+        head = session.get_one(Head, 1, with_for_update=True)
+        row = Audit(
+            seq=head.seq + 1, time=now, remediation_id=step.remediation, source=step.source, target=move.to.value,
+            reason=move.reason.value, who=step.who, facts=chain.canonical(move.facts), previous=head.hmac,
+        )  # fmt: skip
+        row.hmac = chain.seal(row, self.key)
+        session.add(row)
+        head.seq, head.hmac = row.seq, row.hmac
+
+    def delivered(self, messages: Sequence[Message], now: float) -> None:
+        """Mark messages of the outbox as sent."""
+        with Session(self.engine) as session, session.begin():
+            ids = [message.id for message in messages]
+            session.execute(update(Message).where(Message.id.in_(ids)).values(sent_at=now))
+
+
+def _columns(move: Move, now: float) -> dict[str, Any]:
+    columns = {**move.changes, "state": move.to, "reason": move.reason}
+    columns["not_before"] = now if move.not_before is None else move.not_before
+    if move.deadline is not None:
+        columns["deadline"] = move.deadline
+    if move.outcome is not None:
+        columns["outcome"] = move.outcome
+    if move.to in TERMINAL:
+        columns.update(finished_at=now, owns=None)
+    return columns
+
+
+def _consequences(session: Session, case: Remediation, move: Move, now: float) -> None:
+    """Write what a state brings with it, in the transaction of the move."""
+    if move.to is State.EVALUATING and case.state is State.RECEIVED:
+        _join(session, case.id, case, now)
+    if move.to is State.ATTACHED and move.concerns is not None:
+        _join(session, move.concerns, case, now)
+    if move.concerns is not None:
+        _wake(session, move.concerns, now)
+    if move.to is State.READY:
+        _take_lease(session, case, now)
+    if move.to in _RELEASES:
+        session.execute(delete(Lease).where(Lease.remediation_id == case.id))
+    if move.to is State.ESCALATED:
+        body = {"reason": move.reason.value, "from": case.state.value, **move.facts}
+        session.add(Message(created_at=now, remediation_id=case.id, subject=move.to.value, body=body))
+
+
+def _join(session: Session, remediation: int, case: Remediation, now: float) -> None:
+    row = {"remediation_id": remediation, "alert_id": case.id, "fingerprint": case.fingerprint}
+    session.execute(insert(Member).values(**row, starts_at=case.starts_at, joined_at=now))
+
+
+def _wake(session: Session, remediation: int, now: float) -> None:
+    """Let a remediation that only waits look again: no transition, so that its revision stays."""
+    waits = update(Remediation).where(Remediation.id == remediation, Remediation.state.in_(_WAKES))
+    session.execute(waits.values(not_before=now))
+
+
+def _take_lease(session: Session, case: Remediation, now: float) -> None:
+    held = session.get(Lease, case.owns)
+    if held is None:
+        session.add(Lease(target=case.owns, remediation_id=case.id, taken_at=now))
+    elif held.remediation_id != case.id:
+        raise ConflictError(f"target {case.owns!r} is leased to remediation {held.remediation_id}")
+
+
+def _claim(result: Any, otherwise: str) -> None:
+    if not isinstance(result, CursorResult) or result.rowcount != 1:
+        raise ConflictError(f"{otherwise} meanwhile")
+
+
+def verify(engine: Engine, key: bytes) -> int:
+    """Return how many audit rows the chain has. Raises LedgerError that names the first broken one."""
+    with Session(engine) as session, session.begin():
+        rows = session.scalars(select(Audit).order_by(Audit.seq).execution_options(yield_per=1000))
+        return chain.verify(rows, session.get_one(Head, 1), key)

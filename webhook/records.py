@@ -1,0 +1,126 @@
+"""What the ledger says: every question that is asked of it, none of which changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Engine, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from presagio.webhook.database import READ
+from presagio.webhook.states import LIVE, State
+from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation
+
+RowT = TypeVar("RowT")
+
+DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who has dealt with an alert before: the live remediation of its target, or one that a person has now."""
+
+    owner: Remediation | None
+    is_member: bool
+    escalated: int | None
+
+
+class Records:
+    """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine.execution_options(**READ)
+
+    def due(self, now: float, limit: int = 100, without: Collection[int] = ()) -> list[Remediation]:
+        """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
+        come = or_(Remediation.not_before <= now, Remediation.deadline <= now)
+        live = select(Remediation).where(Remediation.finished_at.is_(None), come, Remediation.id.not_in(without))
+        in_flight_first = (Remediation.owns.is_(None), Remediation.not_before, Remediation.id)
+        return self._all(live.order_by(*in_flight_first).limit(limit))
+
+    def next_due(self, without: Collection[int] = ()) -> float | None:
+        """Return when the next timer or deadline comes, in Unix seconds; None if nothing is live."""
+        first = select(func.min(Remediation.not_before), func.min(Remediation.deadline))
+        with Session(self.engine) as session:
+            row = session.execute(
+                first.where(Remediation.finished_at.is_(None), Remediation.id.not_in(without))
+            ).one()
+        return min((moment for moment in row if moment is not None), default=None)
+
+    def get(self, remediation: int) -> Remediation | None:
+        """Return one remediation."""
+        with Session(self.engine) as session:
+            return session.get(Remediation, remediation)
+
+    def recent(self, limit: int = 50, states: Sequence[State] = (), before: int | None = None) -> list[Remediation]:
+        """Return the newest first; `before` is the id that the last page ended with."""
+        newest = select(Remediation).order_by(Remediation.id.desc()).limit(limit)
+        if states:
+            newest = newest.where(Remediation.state.in_(states))
+        return self._all(newest.where(Remediation.id < before) if before is not None else newest)
+
+    def ownership(self, alert: Remediation, target: str) -> Ownership:
+        """Return who has dealt with this alert (the same fingerprint and start), or with its target."""
+        with Session(self.engine) as session:
+            owner = session.scalar(select(Remediation).where(Remediation.owns == target))
+            same = (Member.fingerprint == alert.fingerprint, Member.starts_at == alert.starts_at)
+            joined = select(Member.remediation_id).join(Remediation, Remediation.id == Member.remediation_id)
+            escalated = session.scalar(joined.where(*same, Remediation.state == State.ESCALATED).limit(1))
+            member = owner and session.scalar(
+                select(Member.id).where(*same, Member.remediation_id == owner.id).limit(1)
+            )
+            return Ownership(owner, member is not None, escalated)
+
+    def joined_since(self, remediation: int, moment: float) -> int | None:
+        """Return an alert that was attached to the remediation later than `moment`, if there is one."""
+        joined = select(Member.alert_id).where(Member.remediation_id == remediation, Member.joined_at > moment)
+        with Session(self.engine) as session:
+            return session.scalar(joined.order_by(Member.id).limit(1))
+
+    def last_acted(self, case: Remediation) -> float | None:
+        """Return when another remediation last acted on this target. A dry run counts for other dry runs alone."""
+        acted = select(func.max(Remediation.acted_at)).where(
+            Remediation.service_id == case.service_id, Remediation.id != case.id
+        )
+        if case.mode != DRY_RUN:
+            acted = acted.where(Remediation.mode != DRY_RUN)
+        with Session(self.engine) as session:
+            return session.scalar(acted)
+
+    def members(self, remediation: int) -> list[Member]:
+        """Return the alerts that a remediation answers."""
+        return self._all(select(Member).where(Member.remediation_id == remediation).order_by(Member.id))
+
+    def leases(self) -> list[Lease]:
+        """Return who may act on which target."""
+        return self._all(select(Lease).order_by(Lease.target))
+
+    def unsent(self, limit: int = 100) -> list[Message]:
+        """Return what people have not been told yet."""
+        return self._all(select(Message).where(Message.sent_at.is_(None)).order_by(Message.id).limit(limit))
+
+    def counts(self) -> dict[State, int]:
+        """Return how many remediations are in each live state."""
+        grouped = select(Remediation.state, func.count()).where(Remediation.finished_at.is_(None))
+        with Session(self.engine) as session:
+            found = dict(session.execute(grouped.group_by(Remediation.state)).all())
+        return {state: found.get(state, 0) for state in LIVE}
+
+    def story(self, remediation: int) -> list[Audit]:
+        """Return the audit rows of one remediation, in order."""
+        return self._all(select(Audit).where(Audit.remediation_id == remediation).order_by(Audit.seq))
+
+    def audit(self, limit: int = 100) -> list[Audit]:
+        """Return the newest audit rows, the newest first."""
+        return self._all(select(Audit).order_by(Audit.seq.desc()).limit(limit))
+
+    def head(self) -> Head:
+        """Return the end of the chain."""
+        with Session(self.engine) as session:
+            return session.get_one(Head, 1)
+
+    def _all(self, statement: Select[RowT]) -> list[RowT]:
+        with Session(self.engine) as session:
+            return list(session.scalars(statement))

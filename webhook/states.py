@@ -1,0 +1,193 @@
+"""How a remediation lives, as data: the states, the reasons, and every way from one state to the next.
+
+The table is that of docs/remediation.md, whole. `used` tells which ways are walked already; the others have their
+place here so that the orchestrator, the ledger and the pages are laid out for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a remediation stands."""
+
+    RECEIVED = "received"
+    DROPPED = "dropped"
+    ATTACHED = "attached"
+    EVALUATING = "evaluating"
+    BLOCKED = "blocked"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    CANCELLED = "cancelled"
+    READY = "ready"
+    INTENT = "intent"
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    UNKNOWN = "unknown"
+    SETTLING = "settling"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
+    INEFFECTIVE = "ineffective"
+    INCONCLUSIVE = "inconclusive"
+    SUPERSEDED = "superseded"
+    NEXT_RUNG = "next_rung"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    HOLDDOWN = "holddown"
+    CLOSED = "closed"
+    ESCALATED = "escalated"
+
+
+TERMINAL = frozenset({State.DROPPED, State.ATTACHED, State.CANCELLED, State.CLOSED, State.ESCALATED})
+"""Nothing follows these."""
+
+LIVE = tuple(state for state in State if state not in TERMINAL)
+"""Something follows these: the label values of presagio_remediations."""
+
+
+class Reason(StrEnum):
+    """Why a transition was taken: in the ledger, on the page, in the log and on the metrics alike."""
+
+    NOTIFIED = "notified"
+    # an alert that starts nothing
+    DUPLICATE = "duplicate"
+    GHOST = "ghost"
+    RESOLVED = "resolved"
+    NO_POLICY = "no_policy"
+    WITH_A_PERSON = "with_a_person"
+    OWNED = "owned"
+    # evaluation
+    MATCHED = "matched"
+    SELF_RESOLVED = "self_resolved"
+    POLICY_WITHDRAWN = "policy_withdrawn"
+    UNPLANNABLE = "unplannable"
+    CLEARED = "cleared"
+    # what blocks
+    COOLDOWN = "cooldown"
+    SILENCE = "silence"
+    PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
+    TARGET = "target"
+    TIMER = "timer"
+    # execution
+    DRY_RUN = "dry_run"
+    AUTO = "auto"
+    STALE = "stale"
+    ATTEMPT = "attempt"
+    POSITIVE_ANSWER = "positive_answer"
+    BEFORE_THE_EFFECT = "before_the_effect"
+    NO_ANSWER = "no_answer"
+    CRASH = "crash"
+    PROBED = "probed"
+    CANNOT_SAY = "cannot_say"
+    BACKED_OFF = "backed_off"
+    ATTEMPTS_USED = "attempts_used"
+    # verification
+    SETTLE = "settle"
+    GOOD_SAMPLES = "good_samples"
+    STILL_BAD = "still_bad"
+    NO_DATA = "no_data"
+    # afterwards
+    UNDO = "undo"
+    UNDONE = "undone"
+    UNDO_FAILED = "undo_failed"
+    LADDER = "ladder"
+    LADDER_USED = "ladder_used"
+    HOLD = "hold"
+    HOLD_OVER = "hold_over"
+    RECURRENCE = "recurrence"
+    DEADLINE = "deadline"
+
+
+BLOCKING = (Reason.COOLDOWN, Reason.SILENCE, Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET)
+"""The label values of presagio_remediations_blocked_total."""
+
+
+class Outcome(StrEnum):
+    """How a remediation ended: the label of presagio_remediations_finished_total."""
+
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled_back"
+    DRY_RUN = "dry_run"
+    SELF_RESOLVED = "self_resolved"
+    WITHDRAWN = "withdrawn"
+    ESCALATED = "escalated"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One way: `when` it is taken, and what is `stored` with it, in one transaction, before anything else happens."""
+
+    source: State
+    target: State
+    when: str
+    stored: str = ""
+    used: bool = True
+
+
+def _ways() -> tuple[Transition, ...]:
+    s, way = State, Transition
+    return (
+        way(s.RECEIVED, s.DROPPED, "duplicate, ghost (not active in Alertmanager), no policy", "reason"),
+        way(s.RECEIVED, s.ATTACHED, "a live remediation already owns this target", "membership"),
+        way(s.RECEIVED, s.EVALUATING, "a policy matches", "policy revision, deadline"),
+        way(s.EVALUATING, s.CLOSED, "self-resolved: the condition no longer holds for k samples", "samples"),
+        way(s.EVALUATING, s.BLOCKED, "cooldown, silence, Prometheus, Alertmanager or the target cannot be asked; "
+            "later budget, blast radius, storm, maintenance window, pause", "reason, not-before"),
+        way(s.EVALUATING, s.PLANNED, "guards pass", "action, params, prior state, undo, "
+            "verify spec, baseline, plan hash"),
+        way(s.BLOCKED, s.EVALUATING, "timer or event"),
+        way(s.PLANNED, s.CLOSED, "mode is dry-run", "what would have been done"),
+        way(s.PLANNED, s.AWAITING_APPROVAL, "policy asks for it", "hash, nonce, expiry", used=False),
+        way(s.PLANNED, s.READY, "mode is auto", "lease, later budget"),
+        way(s.AWAITING_APPROVAL, s.READY, "approved for this very hash", "who, when", used=False),
+        way(s.AWAITING_APPROVAL, s.EVALUATING, "the plan is stale", "who, when", used=False),
+        way(s.AWAITING_APPROVAL, s.CANCELLED, "refused or expired", "who, when", used=False),
+        way(s.READY, s.INTENT, "not paused", "attempt id, deadline; then the effect"),
+        way(s.READY, s.EVALUATING, "it waited so long that everything is asked again"),
+        way(s.INTENT, s.APPLIED, "positive answer", "evidence"),
+        way(s.INTENT, s.NOT_APPLIED, "provably before the effect", "evidence, back-off 1 min·2ⁿ"),
+        way(s.INTENT, s.UNKNOWN, "time-out, crash", "evidence"),
+        way(s.UNKNOWN, s.APPLIED, "the action's probe says so", "probe result"),
+        way(s.UNKNOWN, s.NOT_APPLIED, "the action's probe says so; never for class D", "probe result"),
+        way(s.NOT_APPLIED, s.EVALUATING, "the back-off is over: everything is asked again"),
+        way(s.NOT_APPLIED, s.ESCALATED, "after 5 back-offs"),
+        way(s.APPLIED, s.SETTLING, "at once", "settle-until"),
+        way(s.SETTLING, s.VERIFYING, "timer", "deadline"),
+        way(s.SETTLING, s.ROLLING_BACK, "a harm guard fires", "samples", used=False),
+        way(s.VERIFYING, s.VERIFIED, "n good samples in a row", "samples"),
+        way(s.VERIFYING, s.INEFFECTIVE, "still bad at the deadline", "samples"),
+        way(s.VERIFYING, s.INCONCLUSIVE, "no data or NaN", "samples"),
+        way(s.VERIFYING, s.SUPERSEDED, "someone else changed the target", "samples", used=False),
+        way(s.INEFFECTIVE, s.ROLLING_BACK, "undo exists", "then the undo"),
+        way(s.INEFFECTIVE, s.NEXT_RUNG, "the ladder goes on", "rung"),
+        way(s.NEXT_RUNG, s.EVALUATING, "at once: everything is asked again"),
+        way(s.ROLLING_BACK, s.ROLLED_BACK, "only the fields that are still ours were restored", "evidence"),
+        way(s.SUPERSEDED, s.CLOSED, "at once", "outcome", used=False),
+        way(s.VERIFIED, s.HOLDDOWN, "at once", "outcome; the lease is released"),
+        way(s.ROLLED_BACK, s.HOLDDOWN, "at once", "outcome; the lease is released"),
+        way(s.HOLDDOWN, s.CLOSED, "the hold is over"),
+        way(s.HOLDDOWN, s.NEXT_RUNG, "a recurrence within the hold is the same problem", "rung"),
+        *(way(state, s.ESCALATED, "its deadline passed, or only a person can go on", "the page in the outbox",
+              used=state not in (s.AWAITING_APPROVAL, s.SUPERSEDED))
+          for state in LIVE if state is not s.NOT_APPLIED),
+    )  # fmt: skip
+
+
+TRANSITIONS = _ways()
+
+SELF_TIMED = frozenset({
+    State.INTENT, State.APPLIED, State.SETTLING, State.VERIFYING, State.VERIFIED, State.INEFFECTIVE,
+    State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN,
+})  # fmt: skip
+"""Their own stage ends them in time, and better than by an escalation: after a night off, an action that was applied
+is still verified. Their deadline counts only if the stage fails."""
+
+_BY_STATE = {state: frozenset(way.target for way in TRANSITIONS if way.source is state) for state in State}
+
+
+def allowed(source: State, target: State) -> bool:
+    """Return whether there is a way from `source` to `target`."""
+    return target in _BY_STATE[source]
