@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, jsonify, make_response, request
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
@@ -16,6 +18,8 @@ from presagio.toolkit.schema import dotted
 from presagio.toolkit.units import format_bytes
 
 _SHOWN = 80
+_PYDANTIC = re.compile(r"^\w+ should (be|have) | after validation.*$| or instance of .*$")
+"""What pydantic says around the one thing that we want to tell."""
 
 
 class ErrorBody(BaseModel):
@@ -38,7 +42,7 @@ class RefusalBody(ErrorBody):
     fields: list[FieldBody]
 
 
-RESPONSES: dict[str, type[BaseModel]] = {
+RESPONSES: ResponseDict = {
     "400": ErrorBody, "401": ErrorBody, "413": ErrorBody, "422": RefusalBody,
 }  # fmt: skip
 """For an APIBlueprint's `abp_responses`: what every call may answer."""
@@ -121,8 +125,7 @@ def _explain(error: ErrorDetails) -> tuple[str, str]:
     if error["type"] == "value_error":
         expected, separator, got = str(error["ctx"]["error"]).rpartition(", got ")
         return (expected, got) if separator else (got, _shown(error["input"]))
-    message = error["msg"].removeprefix("Input should be ").strip()
-    return message[:1].lower() + message[1:], _shown(error["input"])
+    return _PYDANTIC.sub("", error["msg"]).lower(), _shown(error["input"])
 
 
 def _shown(value: object) -> str:

@@ -76,6 +76,7 @@ def create(site: Site, registry: CollectorRegistry, log: Log) -> OpenAPI:
     app.request_class = httperrors.JsonRequest
     app.config["MAX_CONTENT_LENGTH"] = site.max_body
     app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined] # of the provider that is the default
     httperrors.install(app, log)
     _measure(app, registry)
     _document(app)
