@@ -17,7 +17,9 @@ from presagio.toolkit.positions import Path as Place
 from presagio.toolkit.positions import parse
 from presagio.toolkit.prometheus import PrometheusConfig
 from presagio.toolkit.schema import ConfigFile, Finding, Mistake, Model
+from presagio.toolkit.webconfig import AuthConfig
 from presagio.webhook.policy import Mode, Policy
+from presagio.webhook.timers import Timers
 
 _STEP = re.compile(r"[^.\[\]]+")
 
@@ -64,10 +66,13 @@ class WebhookConfig(Model):
     action_policies: ActionPolicies | None = Field(None, description="an action_policies.json that you have")
     ledger: Ledger = Field(default_factory=Ledger, description="the store")
     limits: Limits = Field(default_factory=Limits, description="caps")
+    timers: Timers = Field(default_factory=Timers, description="how long each step of a remediation may take")
+    api: AuthConfig = Field(default_factory=AuthConfig, description="who may send notifications and ask")
 
 
 def lint(config: WebhookConfig) -> Iterator[Finding]:
     """Yield the mistakes that no field alone shows."""
+    yield from config.api.lint(("api",))
     counts = Counter(policy.name for policy in config.policies)
     for index, policy in enumerate(config.policies):
         place: Place = ("policies", index)
