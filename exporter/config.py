@@ -27,11 +27,13 @@ IDENTITY = (
 """Labels of a signal's series that its scores carry too; the rest would be series without meaning."""
 
 
-class Evaluation(Model):
+class EvaluationConfig(Model):
     """When the signals are read and scored."""
 
     interval: Duration = Field(15.0, gt=0, description="time between two evaluations, which lie on its multiples")
-    delay: Duration = Field(5.0, ge=0, description="how long after its time a moment is read, so that all scrapes are in")
+    delay: Duration = Field(
+        5.0, ge=0, description="how long after its time a moment is read, so that all scrapes are in"
+    )
     stale_after: Duration = Field(300.0, gt=0, description="results older than this are withdrawn from /metrics")
     control: str = Field(
         "count(up)",
@@ -89,9 +91,13 @@ class Signal(Model):
         "zero, or previous (its last value)",
     )
     forget_after: Duration = Field(21600.0, gt=0, description="a series absent for so long is forgotten")
-    adapt_after: Duration = Field(28800.0, gt=0, description="a changed level that holds for so long is the new normal")
+    adapt_after: Duration = Field(
+        28800.0, gt=0, description="a changed level that holds for so long is the new normal"
+    )
     detector: Name = Field("profile", description="the detector's name")
-    detector_params: Mapping[str, Any] = Field(default_factory=dict, description="its parameters, beyond the signal's")
+    detector_params: Mapping[str, Any] = Field(
+        default_factory=dict, description="its parameters, beyond the signal's"
+    )
     outputs: Outputs | None = Field(None, description="overrides outputs for this signal")
 
     def params(self) -> Mapping[str, Any]:
@@ -113,7 +119,7 @@ class ExporterConfig(Model):
     """The whole file."""
 
     prometheus: PrometheusConfig = Field(default_factory=PrometheusConfig, description="where series are read")
-    evaluation: Evaluation = Field(default_factory=Evaluation, description="when")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="when")
     warm_start: WarmStart = Field(default_factory=WarmStart, description="history")
     services: Services = Field(default_factory=Services, description="service_id")
     presets: list[str] = Field(default_factory=list, description="ready signals for exporters you already run")
@@ -123,7 +129,7 @@ class ExporterConfig(Model):
     )
     outputs: Outputs = Field(default_factory=Outputs, description="what is published beside the score")
     limits: Limits = Field(default_factory=Limits, description="caps")
-    api: ApiConfig = Field(default_factory=ApiConfig, description="the REST API")
+    api: ApiConfig | None = Field(None, description="the REST API; without this section it is off")
 
     @field_validator("presets")
     @classmethod
@@ -145,6 +151,8 @@ def lint(config: ExporterConfig) -> Iterator[Finding]:
             remedy = f"a counter inside a function, such as rate({signal.query.strip()}[5m])"
             yield Finding((*path, "query"), remedy, repr(signal.query))
         yield from _detector(signal, path)
+    if config.api:
+        yield from config.api.lint(("api",))
     if config.limits.soft_series > config.limits.series:
         got = f"{config.limits.soft_series}"
         yield Finding(("limits", "soft_series"), f"at most limits.series ({config.limits.series})", got)
@@ -163,12 +171,14 @@ def _detector(signal: Signal, path: tuple[str | int, ...]) -> Iterator[Finding]:
     except ValidationError as error:
         for one in error.errors():
             inner = (*path, "detector_params", *one["loc"])
-            yield Finding(inner, f"a valid parameter of {signal.detector!r} ({one['msg'].lower()})", repr(one["input"]))
+            yield Finding(
+                inner, f"a valid parameter of {signal.detector!r} ({one['msg'].lower()})", repr(one["input"])
+            )
 
 
 FILE = ConfigFile(
     kind="exporter",
     model=ExporterConfig,
-    recognises=lambda data: bool({"signals", "presets", "services", "evaluation"} & set(data)),
+    recognises=lambda data: bool({"signals", "presets", "services", "evaluation", "warm_start"} & set(data)),
     lint=lint,
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from presagio.toolkit import log, plugins
-from presagio.toolkit.errors import ConfigError, PresagioError
+from presagio.toolkit.errors import ConfigError, PluginError, PresagioError
 
 
 class Command(Protocol):
@@ -82,11 +82,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"presagio {version('presagio')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in plugins.names(plugins.COMMANDS):
-        command: Command = plugins.load(plugins.COMMANDS, name)()
+        command = _load(name)
         sub = commands.add_parser(name, help=command.help, description=command.help.capitalize() + ".")
         command.add_arguments(sub)
         sub.set_defaults(command=command)
     return parser
+
+
+def _load(name: str) -> Command:
+    try:
+        command: Command = plugins.load(plugins.COMMANDS, name)()
+    except PluginError as error:
+        return Broken(error)
+    return command
+
+
+class Broken:
+    """A sub-command that is installed but cannot be loaded: it says why, and the others work."""
+
+    def __init__(self, error: PluginError) -> None:
+        self.error = error
+        self.help = "not available: it cannot be loaded"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Take anything."""
+        parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
+
+    def run(self, _: argparse.Namespace) -> int:
+        """Raise the error that loading gave."""
+        raise self.error
 
 
 def add_log_flags(parser: argparse.ArgumentParser) -> None:

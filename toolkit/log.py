@@ -6,9 +6,9 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("logfmt", "json")
@@ -17,13 +17,34 @@ _BARE = re.compile(r'[^\s="\\]+')
 _NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
 
 
-class Log(logging.LoggerAdapter[logging.Logger]):
+class Log:
     """A logger whose keyword arguments become fields: `log.info("evaluated", signal="cpu")`."""
 
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Move our fields out of the way of logging's own arguments."""
-        own = {key: kwargs.pop(key) for key in ("exc_info", "stack_info", "stacklevel") if key in kwargs}
-        return msg, {**own, "extra": {"fields": dict(kwargs)}}
+    def __init__(self, logger: logging.Logger) -> None:
+        self.logger = logger
+
+    def debug(self, message: str, **fields: object) -> None:
+        """Log what only a developer wants to see."""
+        self._log(logging.DEBUG, message, fields)
+
+    def info(self, message: str, **fields: object) -> None:
+        """Log what happened."""
+        self._log(logging.INFO, message, fields)
+
+    def warning(self, message: str, **fields: object) -> None:
+        """Log what somebody should look at some day."""
+        self._log(logging.WARNING, message, fields)
+
+    def error(self, message: str, **fields: object) -> None:
+        """Log what somebody should look at now."""
+        self._log(logging.ERROR, message, fields)
+
+    def exception(self, message: str, **fields: object) -> None:
+        """Log an error with the traceback of the exception being handled."""
+        self._log(logging.ERROR, message, fields, exc_info=True)
+
+    def _log(self, level: int, message: str, fields: Mapping[str, object], exc_info: bool = False) -> None:
+        self.logger.log(level, message, extra={"fields": fields}, exc_info=exc_info)
 
 
 def get_log(name: str) -> Log:

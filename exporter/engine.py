@@ -1,0 +1,150 @@
+"""One step of time, pure: the values of a signal's rows in, their scores out.
+
+Live evaluation, warm start, catching up and backtest all come through here with the time as an argument, and give the
+same scores to the bit for the same samples. Nothing here reads a clock or asks Prometheus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from presagio.detectors.base import Detector, Floats, Ints, score_of
+from presagio.detectors.runs import Bools, Runs
+from presagio.exporter.config import Signal
+from presagio.exporter.signals import Key
+
+_UNKNOWN = -1.0
+_MOST_WHILE_WARMING = 0.3
+_LEAST_PRESENT = 30
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All rows of one signal at `time`; arrays of shape [n], NaN where there is nothing to say."""
+
+    time: float
+    keys: Sequence[Key]
+    value: Floats
+    score: Floats
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    confidence: Floats
+
+
+class Engine:
+    """The rows of one signal: which are there, since when, and the detector that scores them."""
+
+    def __init__(self, signal: Signal, detector: Detector) -> None:
+        self.signal = signal
+        self.detector = detector
+        self.time = -np.inf
+        self.keys: list[Key] = []
+        self.index: dict[Key, int] = {}
+        self.services: Ints = np.zeros(0, dtype=np.int64)
+        self.last_seen = np.zeros(0)
+        self.last_value = np.zeros(0)
+        self.left: Bools = np.zeros(0, dtype=np.bool_)
+        self.absence = Runs(_LEAST_PRESENT)
+
+    def rows(self, keys: Sequence[Key], room: int) -> Ints:
+        """Return the row of each key, making at most `room` new ones; -1 for a key that found none."""
+        new = [key for key in keys if key not in self.index][:room]
+        if new:
+            self._reindex(np.append(np.arange(len(self.keys)), np.full(len(new), -1)), [*self.keys, *new])
+        return np.fromiter((self.index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+
+    def step(self, time: float, rows: Ints, values: Floats, partial: bool = False) -> Scores:
+        """Score values[m] of the given rows at `time`; rows not given, or NaN, are absent.
+
+        partial: the answer may lack series that exist, so that absence means nothing.
+        """
+        self.time = time
+        observed = np.full(len(self.keys), np.nan)
+        observed[rows] = values
+        present = ~np.isnan(observed)
+        self._restart(present & self._forgotten(time))
+        absent = self._absent(present) & ~self._forgotten(time)
+        verdict = self.detector.step(time, self._filled(observed, absent))
+        score = np.where(present, verdict.score, self._absence_score(present, absent, partial, verdict.confidence))
+        score = np.where(absent & self._filling(), verdict.score, score)
+        self.last_seen = np.where(present, time, self.last_seen)
+        self.last_value = np.where(present, observed, self.last_value)
+        return Scores(
+            time, self.keys, observed, score, verdict.expected, verdict.lower, verdict.upper, verdict.confidence
+        )
+
+    def _forgotten(self, time: float) -> Bools:
+        forgotten: Bools = (self.last_seen != _UNKNOWN) & (time - self.last_seen > self.signal.forget_after)
+        return forgotten
+
+    def _restart(self, rows: Bools) -> None:
+        """A series that comes back after it was forgotten is a new one, whether or not its row was swept."""
+        if rows.any():
+            self._reindex(np.where(rows, -1, np.arange(len(self.keys))), self.keys)
+
+    def _absent(self, present: Bools) -> Bools:
+        """Return the rows whose absence means something: once seen, not forgotten, the whole service gone.
+
+        A pod that goes while others of its service stay was replaced; it has left, until it comes back.
+        """
+        some: Bools = np.bincount(self.services, weights=present, minlength=1)[self.services] > 0
+        self.left = ~present & (self.left | some)
+        seen: Bools = self.last_seen != _UNKNOWN
+        return ~present & ~self.left & seen
+
+    def _filling(self) -> bool:
+        return self.signal.missing in ("zero", "previous")
+
+    def _filled(self, observed: Floats, absent: Bools) -> Floats:
+        if not self._filling():
+            return observed
+        return np.where(absent, 0.0 if self.signal.missing == "zero" else self.last_value, observed)
+
+    def _absence_score(self, present: Bools, absent: Bools, partial: bool, confidence: Floats) -> Floats:
+        watched = present if partial else present | absent
+        p = self.absence.step(absent, watched)
+        score = score_of(p)
+        score = np.where(confidence > 0, score, np.minimum(score, _MOST_WHILE_WARMING))
+        return np.where(absent & (not partial) & (self.signal.missing == "anomalous"), score, np.nan)
+
+    def sweep(self, time: float) -> int:
+        """Drop the rows that were forgotten; return how many. Changes no score."""
+        gone = self._forgotten(time)
+        if gone.any():
+            keep = np.flatnonzero(~gone)
+            self._reindex(keep, [self.keys[row] for row in keep])
+        return int(gone.sum())
+
+    def _reindex(self, rows: Ints, keys: list[Key]) -> None:
+        services: dict[str, int] = {}
+        self.keys = list(keys)
+        self.index = {key: row for row, key in enumerate(self.keys)}
+        ids = (services.setdefault(key.service_id, len(services)) for key in self.keys)
+        self.services = np.fromiter(ids, dtype=np.int64, count=len(self.keys))
+        self.last_seen = np.append(self.last_seen, _UNKNOWN)[rows]
+        self.last_value = np.append(self.last_value, np.nan)[rows]
+        self.left = np.append(self.left, False)[rows]
+        self.absence.reindex(rows)
+        self.detector.reindex(rows)
+
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return all arrays, for a snapshot."""
+        own = {"last_seen": self.last_seen, "last_value": self.last_value, "left": self.left}
+        learnt = {f"detector_{name}": array for name, array in self.detector.state().items()}
+        return {**own, **self.absence.state("absence_"), **learnt}
+
+    def restore(self, time: float, keys: Sequence[Key], state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Take what `state` returned. Raises ValueError or KeyError if it is not of this version."""
+        self._reindex(np.full(len(keys), -1), list(keys))
+        self.last_seen = np.array(state["last_seen"], dtype=np.float64)
+        self.last_value = np.array(state["last_value"], dtype=np.float64)
+        self.left = np.array(state["left"], dtype=np.bool_)
+        self.absence.restore(state, "absence_")
+        prefix = "detector_"
+        self.detector.restore({name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)})
+        self.time = time

@@ -1,0 +1,159 @@
+"""Evaluating one signal up to a moment: an instant query when nothing was missed, history when something was.
+
+Warm start, catching up after a failure or a restart, and backtest are all the second case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from presagio.detectors.base import Floats, Ints
+from presagio.detectors.runs import Bools
+from presagio.exporter.engine import Engine, Scores
+from presagio.exporter.metrics import BLIND, Metrics
+from presagio.exporter.signals import Key, Naming, Refusal, finite, named
+from presagio.toolkit.errors import SourceError
+from presagio.toolkit.log import Log
+from presagio.toolkit.prometheus import Matrix, Vector
+
+
+class Source(Protocol):
+    """What is needed of Prometheus."""
+
+    def instant(self, query: str, time: float) -> Vector:
+        """Return a query at one moment. Raises SourceError."""
+
+    def range(self, query: str, start: float, end: float, step: float) -> Matrix:
+        """Return a query at start, start + step, ... up to end. Raises SourceError."""
+
+    def history(self, query: str, start: float, end: float, step: float, series: int = 1) -> Iterator[Matrix]:
+        """Yield the same in chunks."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Moments of evaluation: multiples of `interval`; at a first start `lookback` seconds of them are made up for."""
+
+    interval: float
+    lookback: float
+    control: str
+
+    def at_or_before(self, time: float) -> float:
+        """Return the newest moment of evaluation at `time`."""
+        return float(np.floor(time / self.interval) * self.interval)
+
+    def first(self, last: float, time: float) -> float:
+        """Return the first moment to evaluate, when `last` was the last one and `time` is now due."""
+        earliest = time - self.at_or_before(self.lookback)
+        return float(max(earliest, self.at_or_before(last) + self.interval)) if np.isfinite(last) else earliest
+
+
+class Evaluation:
+    """One signal: its query, its names, its engine. Not thread-safe: one thread at a time."""
+
+    def __init__(
+        self, engine: Engine, naming: Naming, source: Source, timing: Timing,
+        room: Callable[[], int], metrics: Metrics, log: Log,
+    ) -> None:  # fmt: skip
+        self.engine = engine
+        self.naming = naming
+        self.source = source
+        self.timing = timing
+        self.room = room
+        self.metrics = metrics
+        self.log = log
+        self.signal = engine.signal
+        self._complained: set[str] = set()
+
+    def missed(self, time: float) -> int:
+        """Return how many moments there are to evaluate up to `time`."""
+        return round((time - self.timing.first(self.engine.time, time)) / self.timing.interval) + 1
+
+    def advance(self, time: float) -> Iterator[Scores | None]:
+        """Evaluate every moment up to `time`, which is one; yield the scores of each, None where blind.
+
+        Raises SourceError; what was yielded before is kept and the rest made up for by the next call.
+        """
+        start = self.timing.first(self.engine.time, time)
+        try:
+            if start == time:
+                yield self._live(time)
+            elif start < time:
+                yield from self._past(start, time)
+        except SourceError as error:
+            self.metrics.failures.labels(self.signal.name, str(error.reason)).inc()
+            raise
+
+    def _live(self, time: float) -> Scores | None:
+        with self.metrics.timed(self.signal.name, "query"):
+            answer = self.source.instant(self.signal.query, time)
+        if len(answer.values) == 0 and self._blind_now(time):
+            self.engine.time = time
+            self.metrics.failures.labels(self.signal.name, BLIND).inc()
+            return None
+        rows, values = self._admit(answer)
+        return self._step(time, rows, values, answer.partial)
+
+    def _past(self, start: float, end: float) -> Iterator[Scores | None]:
+        step, query = self.timing.interval, self.signal.query
+        expected = len(self.source.instant(query, end).values)
+        for matrix in self.source.history(query, start, end, step, series=max(expected, len(self.engine.keys))):
+            blind = self._blind_then(matrix)
+            rows, values = self._admit(matrix)
+            columns = np.ascontiguousarray(values.T)
+            for time, column, is_blind in zip(matrix.times.tolist(), columns, blind, strict=True):
+                self.engine.time = time
+                yield None if is_blind else self._step(time, rows, column, matrix.partial)
+
+    def _blind_now(self, time: float) -> bool:
+        """Return whether Prometheus has no data at all: looked at only when the signal has none, either."""
+        return bool(self.timing.control) and len(self.source.instant(self.timing.control, time).values) == 0
+
+    def _blind_then(self, matrix: Matrix) -> Sequence[bool]:
+        times, empty = matrix.times, _empty(matrix)
+        if not self.timing.control or not empty.any():
+            return [False] * len(times)
+        control = self.source.range(self.timing.control, times[0], times[-1], self.timing.interval)
+        both: list[bool] = (empty & _empty(control)).tolist()
+        return both
+
+    def _step(self, time: float, rows: Ints, values: Floats, partial: bool) -> Scores:
+        with self.metrics.timed(self.signal.name, "score"):
+            scores = self.engine.step(time, rows, values, partial)
+        self.metrics.evaluations.labels(self.signal.name).inc()
+        return scores
+
+    def _admit(self, answer: Vector | Matrix) -> tuple[Ints, Floats]:
+        """Return the rows of an answer's series, and its values in that order; count what is refused."""
+        if answer.warnings:
+            self.metrics.warnings.labels(self.signal.name).inc()
+            self._complain("warning", "prometheus warned", warnings="; ".join(answer.warnings))
+        found = named(self.naming, answer)
+        rows = self.engine.rows(found.keys, self._room(found.keys))
+        kept = rows >= 0
+        self._refuse({**found.refused, Refusal.LIMIT: int((~kept).sum())})
+        return rows[kept], finite(answer.values[found.rows[kept]])
+
+    def _room(self, keys: Sequence[Key]) -> int:
+        return self.room() if any(key not in self.engine.index for key in keys) else 0
+
+    def _refuse(self, refused: dict[Refusal, int]) -> None:
+        for reason, count in refused.items():
+            if count:
+                self.metrics.refused.labels(self.signal.name, str(reason)).inc(count)
+                self._complain(reason, "series refused", reason=str(reason), series=count)
+
+    def _complain(self, kind: str, message: str, **fields: object) -> None:
+        """Log once for each kind: the counters tell the rest."""
+        if kind not in self._complained:
+            self._complained.add(kind)
+            self.log.warning(message, signal=self.signal.name, **fields)
+
+
+def _empty(matrix: Matrix) -> Bools:
+    """Return at which of its times no series has a sample; no series at all is empty at every time."""
+    return np.asarray(np.isnan(matrix.values).all(axis=0), dtype=np.bool_)

@@ -1,0 +1,137 @@
+"""When: evaluates all signals at each multiple of the interval, publishes, and saves from time to time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+from presagio.exporter.config import EvaluationConfig
+from presagio.exporter.engine import Scores
+from presagio.exporter.evaluation import Evaluation, Timing
+from presagio.exporter.metrics import INTERNAL
+from presagio.exporter.publish import Page
+from presagio.exporter.store import Store
+from presagio.toolkit.clock import Clock
+from presagio.toolkit.errors import SourceError
+from presagio.toolkit.log import Log
+
+_SAVE_EVERY = 60.0
+_TELL_EVERY = 5.0
+
+
+class Progress:
+    """Log lines while history is read: a start over two weeks of it takes a while."""
+
+    def __init__(self, total: int, clock: Clock, log: Log) -> None:
+        self.total, self.done = total, 0
+        self.clock, self.log = clock, log
+        self._told = clock.time()
+        self._lock = threading.Lock()
+
+    def advance(self) -> None:
+        """Count one moment; log every few seconds."""
+        with self._lock:
+            self.done += 1
+            now = self.clock.time()
+            if now - self._told >= _TELL_EVERY:
+                self._told = now
+                self.log.info("reading history", percent=round(100 * self.done / self.total, 1), moments=self.done)
+
+
+class Loop:
+    """Drives the evaluations; `ready` once all signals were evaluated up to the present."""
+
+    def __init__(
+        self, evaluations: Sequence[Evaluation], timing: Timing, settings: EvaluationConfig, page: Page,
+        store: Store, lock: Callable[[], AbstractContextManager[None]], clock: Clock, log: Log,
+    ) -> None:  # fmt: skip
+        self.evaluations = evaluations
+        self.timing = timing
+        self.delay = settings.delay
+        self.page = page
+        self.store = store
+        self.lock = lock
+        self.clock = clock
+        self.log = log
+        self.ready = False
+        self.results: dict[str, Scores] = {}
+        self.stop = threading.Event()
+        self.pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="evaluation")
+        self._failing: set[str] = set()
+
+    def run(self) -> None:
+        """Evaluate until `stop` is set. Waits first until an older worker has let go of the storage."""
+        with self.lock():
+            self.store.load_profiles([one.engine for one in self.evaluations])
+            saved = self.clock.time()
+            while not self.stop.is_set():
+                self.tick(self.timing.at_or_before(self.clock.time() - self.delay))
+                if self.clock.time() - saved >= _SAVE_EVERY:
+                    saved = self.clock.time()
+                    self.save()
+                self._wait()
+            self.pool.shutdown()
+            self.save()
+
+    def save(self) -> None:
+        """Write a snapshot; a full disk must not end the loop."""
+        try:
+            self.store.save([one.engine for one in self.evaluations], self.page)
+        except OSError as error:
+            self.log.error("snapshot not written", error=str(error))
+
+    def tick(self, time: float) -> None:
+        """Evaluate all signals up to `time`, which is a moment of evaluation, and publish."""
+        missed = sum(evaluation.missed(time) for evaluation in self.evaluations)
+        progress = Progress(max(missed, 1), self.clock, self.log)
+        reached = list(self.pool.map(lambda one: self._advance(one, time, progress), self.evaluations))
+        self.page.publish(self.results, self.clock.time())
+        if all(reached) and not self.ready:
+            self.ready = True
+            self.log.info("ready", signals=len(self.evaluations), series=self.series(), moments=progress.done)
+
+    def series(self) -> int:
+        """Return how many series have a profile."""
+        return sum(len(one.engine.keys) for one in self.evaluations)
+
+    def _advance(self, evaluation: Evaluation, time: float, progress: Progress) -> bool:
+        """Evaluate one signal; return whether it got there. No error ends the loop."""
+        name = evaluation.signal.name
+        try:
+            for scores in evaluation.advance(time):
+                progress.advance()
+                if scores is not None:
+                    self.results[name] = scores
+                if self.stop.is_set():
+                    return False
+        except SourceError as error:
+            self._fails(name, error)
+            return False
+        except Exception:
+            # A mistake of ours in one signal must not take the others with it.
+            evaluation.metrics.failures.labels(name, INTERNAL).inc()
+            self.log.exception("evaluation failed by a mistake of ours, please report it", signal=name)
+            return False
+        self._recovers(name)
+        evaluation.engine.sweep(time)
+        evaluation.metrics.series.labels(name).set(len(evaluation.engine.keys))
+        evaluation.metrics.last.labels(name).set(evaluation.engine.time)
+        return True
+
+    def _fails(self, name: str, error: SourceError) -> None:
+        """Log the first failure of a signal in a row: the counter tells of the others."""
+        if name not in self._failing:
+            self._failing.add(name)
+            self.log.warning("evaluation failed, will be made up for", signal=name, reason=error.reason, error=error)
+
+    def _recovers(self, name: str) -> None:
+        if name in self._failing:
+            self._failing.discard(name)
+            self.log.info("evaluation works again", signal=name)
+
+    def _wait(self) -> None:
+        now = self.clock.time()
+        due = self.timing.at_or_before(now - self.delay) + self.timing.interval + self.delay
+        self.clock.wait(due - now, self.stop)

@@ -1,0 +1,83 @@
+"""The exporter as a server: the loop in the background, the metrics page and the REST API in front."""
+
+from __future__ import annotations
+
+import threading
+
+from flask import Flask
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from presagio.exporter import api, wiring
+from presagio.exporter.config import FILE, ExporterConfig
+from presagio.exporter.loop import Loop
+from presagio.exporter.publish import Page
+from presagio.exporter.registry import Registry
+from presagio.toolkit import web
+from presagio.toolkit.clock import Clock
+from presagio.toolkit.log import get_log
+from presagio.toolkit.serve import Context
+from presagio.toolkit.webconfig import Guard
+
+
+class Exporter:
+    """A running exporter: what toolkit.serve starts and stops in the worker."""
+
+    def __init__(self, app: Flask, loop: Loop, registry: Registry | None) -> None:
+        self.app = app
+        self.loop = loop
+        self.registry = registry
+        self.thread = threading.Thread(target=loop.run, name="loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the loop; it waits for an older worker to let go of the storage."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Stop the loop, which writes its snapshot, and write the submitted values."""
+        self.loop.stop.set()
+        if self.thread.ident is not None:
+            self.thread.join()
+        if self.registry:
+            self.registry.save()
+
+
+class ExporterWing:
+    """`presagio exporter` for toolkit.serve."""
+
+    name = "exporter"
+    file = FILE
+
+    def build(self, config: ExporterConfig, context: Context) -> Exporter:
+        """Put the exporter together. Raises SecretError if the API has no key."""
+        folder = context.arguments.storage_path
+        folder.mkdir(parents=True, exist_ok=True)
+        page, loop = wiring.loop(config, folder, context.registry, context.clock)
+        registry = _registry(config, context) if config.api else None
+        app = web.create(_site(page, loop, registry, context), context.registry, context.log)
+        if config.api and registry:
+            app.register_api(api.create(registry, Guard(config.api, context.log)))
+        return Exporter(app, loop, registry)
+
+
+def _registry(config: ExporterConfig, context: Context) -> Registry:
+    assert config.api is not None  # noqa: S101 # for the type checker: the caller has looked
+    registry = Registry(context.arguments.storage_path, config.api, context.clock, get_log("exporter.registry"))
+    services = Gauge("presagio_registered_services", "Services registered.", registry=context.registry)
+    services.set_function(lambda: len(registry.services()))
+    return registry
+
+
+def _site(page: Page, loop: Loop, registry: Registry | None, context: Context) -> web.Site:
+    return web.Site(
+        title="Presagio exporter",
+        description="Anomaly scores of services, for Prometheus to scrape.",
+        metrics=lambda: metrics(page, registry, context.registry, context.clock),
+        ready=lambda: None if loop.ready else "reading history, or Prometheus cannot be asked; see the log",
+        reload=context.reload,
+    )
+
+
+def metrics(page: Page, registry: Registry | None, own: CollectorRegistry, clock: Clock) -> bytes:
+    """Return the whole page: nothing of it is computed now but our own counters."""
+    now = clock.time()
+    return page.text(now) + (registry.page(now) if registry else b"") + generate_latest(own)

@@ -1,0 +1,121 @@
+"""Signals: from the series that a query answers to the rows that a detector scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from presagio.detectors.base import Floats, Ints
+from presagio.exporter.config import IDENTITY, SUBMITTED, ExporterConfig, Signal
+from presagio.exporter.presets import catalogue
+from presagio.toolkit.labels import Labels, Template
+from presagio.toolkit.prometheus import Matrix, Vector
+
+
+@dataclass(frozen=True)
+class Key:
+    """What names a row, and all labels of its metrics but `signal`'s own."""
+
+    service_id: str
+    signal: str
+    labels: tuple[tuple[str, str], ...]
+
+
+class Refusal(StrEnum):
+    """Why a series is not scored: the `reason` label of presagio_series_refused_total."""
+
+    NO_SERVICE = "no_service_id"
+    NO_NAME = "no_signal_name"
+    DUPLICATE = "duplicate"
+    LIMIT = "limit"
+
+
+class Naming:
+    """Names the rows of one signal. Remembers each label set, since the same come at every evaluation."""
+
+    def __init__(self, signal: Signal, default_id: Template, identity: Sequence[str]) -> None:
+        self.signal = signal
+        self.identity = tuple(identity)
+        self.own_id, self.default_id = signal.service_id, default_id
+        self._known: dict[tuple[tuple[str, str], ...], Key | Refusal] = {}
+
+    def name(self, labels: Labels) -> Key | Refusal:
+        """Return the key of the series with `labels`, or why it has none."""
+        items = tuple(labels.items())
+        found = self._known.get(items)
+        if found is None:
+            found = self._known[items] = self._name(labels)
+        return found
+
+    def forget(self) -> None:
+        """Drop what is remembered, so that churn does not grow it for ever."""
+        self._known.clear()
+
+    def _name(self, labels: Labels) -> Key | Refusal:
+        service_id = self._service_id(labels)
+        if not service_id:
+            return Refusal.NO_SERVICE
+        name = labels.get(self.signal.signal_label, "") if self.signal.signal_label else self.signal.name
+        if not name:
+            return Refusal.NO_NAME
+        return Key(service_id, name, tuple((label, labels[label]) for label in self.identity if labels.get(label)))
+
+    def _service_id(self, labels: Labels) -> str:
+        if self.own_id is None and labels.get("service_id"):
+            return labels["service_id"]
+        template = self.own_id or self.default_id
+        if not all(labels.get(name) for name in template.names):
+            return ""
+        return template.fill(labels)
+
+
+@dataclass(frozen=True)
+class Named:
+    """The named series of one answer: `rows[i]` of the answer is `keys[i]`; each key once."""
+
+    keys: Sequence[Key]
+    rows: Ints
+    refused: Mapping[Refusal, int]
+
+
+def named(naming: Naming, answer: Vector | Matrix) -> Named:
+    """Name the series of an answer. Of two series with the same key the first in Prometheus' order is kept."""
+    keys: dict[Key, int] = {}
+    refused: dict[Refusal, int] = {}
+    for row, labels in enumerate(answer.labels):
+        key = naming.name(labels)
+        if isinstance(key, Key) and key in keys:
+            key = Refusal.DUPLICATE
+        if isinstance(key, Refusal):
+            refused[key] = refused.get(key, 0) + 1
+        else:
+            keys[key] = row
+    return Named(list(keys), np.fromiter(keys.values(), dtype=np.int64, count=len(keys)), refused)
+
+
+def finite(values: Floats) -> Floats:
+    """Return values with ±Inf as NaN: neither is a number that a profile could learn from."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def configured(config: ExporterConfig) -> list[Signal]:
+    """Return the signals of a configuration in the order in which they claim names.
+
+    The user's own come first, then the presets' that he did not redefine, then what services push.
+    """
+    own = {signal.name for signal in config.signals}
+    preset = (Signal.model_validate(one) for name in config.presets for one in catalogue.signals(name))
+    return [*config.signals, *_first(signal for signal in preset if signal.name not in own), SUBMITTED]
+
+
+def _first(signals: Iterable[Signal]) -> list[Signal]:
+    return list({signal.name: signal for signal in signals}.values())
+
+
+def namings(config: ExporterConfig, signals: Sequence[Signal]) -> list[Naming]:
+    """Return the naming of each signal; every one keeps the same identity labels."""
+    identity = [*dict.fromkeys((*IDENTITY, *config.labels))]
+    return [Naming(signal, config.services.id, identity) for signal in signals]

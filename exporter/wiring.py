@@ -1,0 +1,69 @@
+"""Where the exporter is put together: the only place that knows all its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from presagio.detectors.base import Detector
+from presagio.exporter.config import ExporterConfig, Signal
+from presagio.exporter.engine import Engine
+from presagio.exporter.evaluation import Evaluation, Source, Timing
+from presagio.exporter.loop import Loop
+from presagio.exporter.metrics import Metrics
+from presagio.exporter.publish import Page
+from presagio.exporter.signals import configured, namings
+from presagio.exporter.store import Store
+from presagio.toolkit import plugins
+from presagio.toolkit.clock import Clock
+from presagio.toolkit.durable import locked
+from presagio.toolkit.log import get_log
+from presagio.toolkit.prometheus import Prometheus
+
+
+def detector(signal: Signal) -> Detector:
+    """Return a new detector for a signal, with the signal's parameters."""
+    kind = plugins.load(plugins.DETECTORS, signal.detector)
+    made: Detector = kind(kind.Params.model_validate(signal.params()))
+    return made
+
+
+def timing(config: ExporterConfig) -> Timing:
+    """Return the moments of evaluation."""
+    return Timing(config.evaluation.interval, config.warm_start.lookback, config.evaluation.control)
+
+
+def evaluations(
+    config: ExporterConfig, source: Source, when: Timing, registry: CollectorRegistry
+) -> Sequence[Evaluation]:
+    """Return one evaluation for each signal; together they stay within the cap on series."""
+    signals = configured(config)
+    engines = [Engine(signal, detector(signal)) for signal in signals]
+    metrics = Metrics(registry)
+    metrics.limit.set(config.limits.series)
+    metrics.soft_limit.set(config.limits.soft_series)
+    log = get_log("exporter.evaluation")
+
+    def room() -> int:
+        return config.limits.series - sum(len(engine.keys) for engine in engines)
+
+    for signal in signals:
+        metrics.know(signal.name)
+    return [
+        Evaluation(engine, naming, source, when, room, metrics, log)
+        for engine, naming in zip(engines, namings(config, signals), strict=True)
+    ]
+
+
+def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, clock: Clock) -> tuple[Page, Loop]:
+    """Return the page and the loop that fills it; snapshots are kept in `folder`."""
+    when = timing(config)
+    page = Page(configured(config), config.outputs, config.evaluation.stale_after)
+    store = Store(folder, clock, get_log("exporter.store"))
+    store.load_page(page)
+    parts = evaluations(config, Prometheus(config.prometheus), when, registry)
+    return page, Loop(
+        parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop")
+    )
