@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from presagio.exporter.api_config import ApiConfig
 from presagio.exporter.submitted import Submission, Submitted
@@ -57,16 +57,24 @@ ServiceId = Annotated[
 Word = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "service_id": "shop/checkout",
+    "service_name": "Checkout",
+    "service_type": "web",
+    "description": "takes the payments",
+}
+
+
 class Service(BaseModel):
     """A service to register."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": EXAMPLE})
 
-    service_id: ServiceId = Field(description="the id, as in namespace/deployment", examples=["shop/checkout"])
-    service_name: Word = Field("", description="its name for people", examples=["Checkout"])
-    service_type: Word = Field("", description="what kind of service it is", examples=["web"])
+    service_id: ServiceId = Field(description="the id, as in namespace/deployment")
+    service_name: Word = Field("", description="its name for people")
+    service_type: Word = Field("", description="what kind of service it is")
     description: Annotated[str, Field(max_length=2000), AfterValidator(_lines)] = Field(
-        "", description="what it does, for people", examples=["takes the payments"]
+        "", description="what it does, for people"
     )
 
 

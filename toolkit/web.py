@@ -12,6 +12,8 @@ from flask import Blueprint, Response, g, redirect, render_template_string, requ
 from flask.typing import ResponseReturnValue
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
+from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped] # it has no types
+from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from presagio.toolkit import httperrors
@@ -36,7 +38,7 @@ h1 { font-size: 1.5rem } a { color: #0b57d0 } code { background: #f2f2f2; paddin
 <body>
 <h1>{{ site.title }}</h1>
 <p>{{ site.description }}</p>
-<ul>{% for href, text in links.items() %}<li><a href="{{ href }}">{{ text }}</a> <code>{{ href }}</code></li>{% endfor %}</ul>
+<ul>{% for href, text in links.items() %}<li><a href="{{ href[1:] }}">{{ text }}</a> <code>{{ href }}</code></li>{% endfor %}</ul>
 <p>version {{ version }}</p>
 </body>
 </html>
@@ -70,7 +72,7 @@ def create(site: Site, registry: CollectorRegistry, log: Log) -> OpenAPI:
         security_schemes=dict(SECURITY_SCHEMES),
         validation_error_callback=httperrors.refuse,
         validation_error_model=httperrors.RefusalBody,
-        doc_prefix="/docs",
+        doc_ui=False,
         static_folder=None,
     )
     app.request_class = httperrors.JsonRequest
@@ -87,8 +89,10 @@ def create(site: Site, registry: CollectorRegistry, log: Log) -> OpenAPI:
 def _document(app: OpenAPI) -> None:
     """Show the browsable document at /docs; nothing of it comes from outside."""
     # The validator's badge would be fetched from its makers' server.
-    app.config["SWAGGER_CONFIG"] = {"validatorUrl": None, "layout": "BaseLayout"}
-    app.add_url_rule("/docs", "docs", lambda: redirect(url_for("swagger.swagger")))
+    app.config["SWAGGER_CONFIG"] = {"validatorUrl": None, "layout": "BaseLayout", "defaultModelsExpandDepth": 0}
+    app.config["SWAGGER_HTML_STRING"] = swagger_html_string.replace("Swagger UI", f"{app.info.title} API")
+    app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
+    app.add_url_rule("/docs", "docs", lambda: redirect(url_for("swagger.swagger")), strict_slashes=False)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
 
 
