@@ -13,10 +13,10 @@ class ServerLog(Logger):  # type: ignore[misc] # gunicorn has no types
     """Hands everything to the root logger; requests only at debug."""
 
     def setup(self, cfg: Any) -> None:
-        """Take no handler of our own: log.configure has set the root's."""
+        """Take loggers without handlers: log.configure has set the root's."""
         self.cfg = cfg
         self.error_log = logging.getLogger("gunicorn")
-        self.access_log = logging.getLogger("gunicorn.access")
+        self.access_log = logging.getLogger("gunicorn.request")
         self._access_log_enabled = self.access_log.isEnabledFor(logging.DEBUG)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
