@@ -22,8 +22,9 @@ _KEY_BYTES = 32
 
 
 def canonical(value: object) -> str:
-    """Return JSON that is the same for the same value: sorted keys, no spaces, numbers that are none as text."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return JSON that is the same for the same value: sorted keys, no spaces; what JSON has no word for is text."""
+    plain = _plain(value)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
 
 
 def _plain(value: Any) -> Any:

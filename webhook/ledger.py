@@ -56,7 +56,7 @@ class Ledger:
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> Remediation:
         return Remediation(
-            state=State.RECEIVED, reason=Reason.NOTIFIED, created_at=now, updated_at=now, not_before=now,
+            state=State.RECEIVED, reason=Reason.NOTIFIED, created_at=now, entered_at=now, not_before=now,
             deadline=now + self.patience, notification_id=notification, fingerprint=arrival.fingerprint,
             starts_at=arrival.starts_at, alert=dict(arrival.alert),
         )  # fmt: skip
@@ -76,23 +76,25 @@ class Ledger:
 
     def _moved(self, case: Remediation, move: Move, now: float, who: str) -> Remediation:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._set(session, case, _columns(move, now), now)
+            self._set(session, case, _columns(move, now))
             self._append(session, _Step(case.id, case.state.value, who), move, now)
             _consequences(session, case, move, now)
             return session.get_one(Remediation, case.id)
 
-    def stay(self, case: Remediation, stay: Stay, now: float) -> Remediation:
+    def stay(self, case: Remediation, stay: Stay) -> Remediation:
         """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._set(session, case, {**stay.changes, "not_before": stay.not_before}, now)
+            self._set(session, case, {**stay.changes, "not_before": stay.not_before})
             return session.get_one(Remediation, case.id)
 
-    def _set(self, session: Session, case: Remediation, columns: dict[str, Any], now: float) -> None:
+    def _set(self, session: Session, case: Remediation, columns: dict[str, Any]) -> None:
         same = update(Remediation).where(
             Remediation.id == case.id, Remediation.state == case.state, Remediation.revision == case.revision
         )
-        columns = {**columns, "revision": case.revision + 1, "updated_at": now}
-        _claim(session.execute(same.values(columns)), f"remediation {case.id} has left {case.state.value!r}")
+        _claim(
+            session.execute(same.values({**columns, "revision": case.revision + 1})),
+            f"remediation {case.id} has left {case.state.value!r}",
+        )
 
     def _append(self, session: Session, step: _Step, move: Move, now: float) -> None:
         head = session.get_one(Head, 1, with_for_update=True)
@@ -112,7 +114,7 @@ class Ledger:
 
 
 def _columns(move: Move, now: float) -> dict[str, Any]:
-    columns = {**move.changes, "state": move.to, "reason": move.reason}
+    columns = {**move.changes, "state": move.to, "reason": move.reason, "entered_at": now}
     columns["not_before"] = now if move.not_before is None else move.not_before
     if move.deadline is not None:
         columns["deadline"] = move.deadline

@@ -44,6 +44,11 @@ class Stay:
 
 
 @dataclass(frozen=True)
+class Run:
+    """The state's effect on the world (or a question to it) is due: it runs in a worker, outside any transaction."""
+
+
+@dataclass(frozen=True)
 class Arrival:
     """An alert as it enters the machine: what the ledger must know of it."""
 

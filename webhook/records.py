@@ -6,16 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Engine, Select, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from presagio.webhook.database import READ
+from presagio.webhook.policy import Mode
 from presagio.webhook.states import LIVE, State
 from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation
 
 RowT = TypeVar("RowT")
-
-DRY_RUN = "dry-run"
 
 
 @dataclass(frozen=True)
@@ -27,26 +26,43 @@ class Ownership:
     escalated: int | None
 
 
+@dataclass(frozen=True)
+class Without:
+    """Live remediations that nobody asks for now: those being worked on, and states for which no worker is free."""
+
+    ids: Collection[int] = ()
+    states: Collection[State] = ()
+
+    def clauses(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions for all the others."""
+        return (
+            Remediation.finished_at.is_(None),
+            Remediation.id.not_in(self.ids),
+            Remediation.state.not_in(self.states),
+        )
+
+
+NOTHING = Without()
+
+
 class Records:
     """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine.execution_options(**READ)
 
-    def due(self, now: float, limit: int = 100, without: Collection[int] = ()) -> list[Remediation]:
+    def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
         come = or_(Remediation.not_before <= now, Remediation.deadline <= now)
-        live = select(Remediation).where(Remediation.finished_at.is_(None), come, Remediation.id.not_in(without))
+        live = select(Remediation).where(come, *without.clauses())
         in_flight_first = (Remediation.owns.is_(None), Remediation.not_before, Remediation.id)
         return self._all(live.order_by(*in_flight_first).limit(limit))
 
-    def next_due(self, without: Collection[int] = ()) -> float | None:
+    def next_due(self, without: Without = NOTHING) -> float | None:
         """Return when the next timer or deadline comes, in Unix seconds; None if nothing is live."""
         first = select(func.min(Remediation.not_before), func.min(Remediation.deadline))
         with Session(self.engine) as session:
-            row = session.execute(
-                first.where(Remediation.finished_at.is_(None), Remediation.id.not_in(without))
-            ).one()
+            row = session.execute(first.where(*without.clauses())).one()
         return min((moment for moment in row if moment is not None), default=None)
 
     def get(self, remediation: int) -> Remediation | None:
@@ -79,13 +95,13 @@ class Records:
         with Session(self.engine) as session:
             return session.scalar(joined.order_by(Member.id).limit(1))
 
-    def last_acted(self, case: Remediation) -> float | None:
-        """Return when another remediation last acted on this target. A dry run counts for other dry runs alone."""
+    def last_acted(self, case: Remediation, dry_run: bool) -> float | None:
+        """Return when another remediation last acted on this target; dry runs count for another dry run alone."""
         acted = select(func.max(Remediation.acted_at)).where(
             Remediation.service_id == case.service_id, Remediation.id != case.id
         )
-        if case.mode != DRY_RUN:
-            acted = acted.where(Remediation.mode != DRY_RUN)
+        if not dry_run:
+            acted = acted.where(Remediation.mode != Mode.DRY_RUN)
         with Session(self.engine) as session:
             return session.scalar(acted)
 

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     RESOLVED = "resolved"
     NO_POLICY = "no_policy"
     WITH_A_PERSON = "with_a_person"
+    OURS = "ours"
     OWNED = "owned"
     # evaluation
     MATCHED = "matched"
@@ -100,6 +101,11 @@ class Reason(StrEnum):
     RECURRENCE = "recurrence"
     DEADLINE = "deadline"
 
+
+DROPPING = (
+    Reason.DUPLICATE, Reason.GHOST, Reason.RESOLVED, Reason.NO_POLICY, Reason.WITH_A_PERSON, Reason.OURS,
+)  # fmt: skip
+"""The label values of presagio_alerts_dropped_total."""
 
 BLOCKING = (Reason.COOLDOWN, Reason.SILENCE, Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET)
 """The label values of presagio_remediations_blocked_total."""

@@ -72,7 +72,7 @@ class Remediation(Base):
     reason: Mapped[Reason]
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[float]
-    updated_at: Mapped[float]
+    entered_at: Mapped[float]
     not_before: Mapped[float]
     deadline: Mapped[float]
     finished_at: Mapped[float | None]

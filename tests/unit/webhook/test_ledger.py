@@ -15,7 +15,7 @@ from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Ledger, verify
 from presagio.webhook.moves import Arrival, Move, Stay
-from presagio.webhook.records import Records
+from presagio.webhook.records import Records, Without
 from presagio.webhook.states import Outcome, Reason, State
 
 KEY = b"k" * 32
@@ -134,7 +134,7 @@ class TestMove:
     def test_a_stay_counts_as_a_revision(self, ledger, engine):
         (case,) = arrive(ledger, "f")
         case = ledger.move(case, evaluating(), 1001.0)
-        stayed = ledger.stay(case, Stay(1031.0, {"samples": [{"value": float("nan")}]}), 1001.0)
+        stayed = ledger.stay(case, Stay(1031.0, {"samples": [{"value": float("nan")}]}))
         assert (stayed.revision, stayed.not_before, stayed.samples) == (3, 1031.0, [{"value": "nan"}])
         with pytest.raises(ConflictError):
             ledger.move(case, Move(State.PLANNED, Reason.CLEARED), 1002.0)
@@ -338,15 +338,16 @@ class TestRecords:
     def test_next_due_is_the_nearest_timer_or_deadline(self, ledger, records):
         assert records.next_due() is None
         first, second = arrive(ledger, "f", "g")
-        ledger.stay(first, Stay(5000.0), 1000.0)
-        ledger.stay(second, Stay(9000.0), 1000.0)
+        ledger.stay(first, Stay(5000.0))
+        ledger.stay(second, Stay(9000.0))
         assert records.next_due() == first.deadline == 4600.0
-        assert records.next_due(without=[first.id, second.id]) is None
+        assert records.next_due(Without([first.id, second.id])) is None
 
     def test_work_in_flight_goes_before_news(self, ledger, records):
         first, second = arrive(ledger, "f", "g")
         ledger.move(second, evaluating(), 1001.0)
         assert [case.id for case in records.due(1001.0)] == [second.id, first.id]
+        assert [case.id for case in records.due(1001.0, Without(states=[State.EVALUATING]))] == [first.id]
 
     def test_counts_have_every_live_state(self, ledger, records):
         arrive(ledger, "f", "g")
@@ -362,10 +363,9 @@ class TestRecords:
             first, Move(State.CLOSED, Reason.DRY_RUN, changes={"acted_at": 1002.0, "mode": "dry-run"}), 1002.0
         )
         second = ledger.move(second, evaluating(), 1003.0)
-        assert records.last_acted(second) is None
-        second.mode = "dry-run"
-        assert records.last_acted(second) == 1002.0
-        assert records.last_acted(first) is None
+        assert records.last_acted(second, dry_run=False) is None
+        assert records.last_acted(second, dry_run=True) == 1002.0
+        assert records.last_acted(first, dry_run=True) is None
 
     def test_pages_follow_one_another(self, ledger, records):
         arrive(ledger, *"abcde")

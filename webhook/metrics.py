@@ -1,0 +1,116 @@
+"""The webhook's own metrics. Label sets that are known at the start begin at 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from presagio.webhook.moves import Move
+from presagio.webhook.payload import Notification
+from presagio.webhook.policy import Policy
+from presagio.webhook.records import Records
+from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, State
+from presagio.webhook.tables import Remediation
+
+NO_ACTION = "none"
+"""The label `action` of a remediation that ended before one was chosen."""
+
+_BUCKETS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
+
+
+class Metrics:
+    """Counts what is received and what moves; an Observer of the orchestrator."""
+
+    def __init__(self, registry: CollectorRegistry, policies: Iterable[Policy] = ()) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"presagio_{name}", text, labels, registry=registry)
+
+        self.notifications = counter("notifications_received", "Notifications stored.")
+        self.repeated = counter("notifications_repeated", "Notifications that were waiting in the inbox already.")
+        self.alerts = counter("alerts_received", "Alerts in stored notifications.", "status")
+        self.truncated = counter("alerts_truncated", "Alerts that Alertmanager left out of notifications.")
+        self.dropped = counter("alerts_dropped", "Alerts that started nothing.", "reason")
+        self.planned = counter("remediations", "Remediations for which an action was chosen.", "policy", "action")
+        self.finished = counter("remediations_finished", "Remediations that ended.", "policy", "action", "outcome")
+        self.blocked = counter("remediations_blocked", "Times that a remediation had to wait.", "reason")
+        self.duration = Histogram(
+            "presagio_remediation_duration_seconds", "From the alert's arrival to the end of its remediation.",
+            buckets=_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.stumbles = counter("orchestrator_failures", "Turns of the orchestrator that failed.")
+        self.last_step = Gauge(
+            "presagio_orchestrator_last_step_timestamp_seconds", "Unix time of its last turn that went well.",
+            registry=registry,
+        )  # fmt: skip
+        self._know(policies)
+
+    def _know(self, policies: Iterable[Policy]) -> None:
+        for status in ("firing", "resolved"):
+            self.alerts.labels(status)
+        for reason in BLOCKING:
+            self.blocked.labels(reason.value)
+        for reason in DROPPING:
+            self.dropped.labels(reason.value)
+        for policy in policies:
+            for action in {NO_ACTION, *(step.action for step in policy.steps)}:
+                if action != NO_ACTION:
+                    self.planned.labels(policy.name, action)
+                for outcome in Outcome:
+                    self.finished.labels(policy.name, action, outcome.value)
+
+    def received(self, notification: Notification) -> None:
+        """Count a notification that was stored."""
+        self.notifications.inc()
+        self.truncated.inc(notification.truncated_alerts)
+        for alert in notification.alerts:
+            self.alerts.labels(alert.status).inc()
+
+    def moved(self, before: Remediation, move: Move, after: Remediation) -> None:
+        """Count a transition."""
+        del before
+        if move.to is State.PLANNED:
+            self.planned.labels(after.policy, after.action).inc()
+        elif move.to is State.BLOCKED:
+            self.blocked.labels(move.reason.value).inc()
+        elif move.to is State.DROPPED:
+            self.dropped.labels(move.reason.value).inc()
+        if move.to in TERMINAL and after.policy and after.outcome and after.finished_at is not None:
+            self.finished.labels(after.policy, after.action or NO_ACTION, after.outcome.value).inc()
+            self.duration.observe(after.finished_at - after.created_at)
+
+    def stepped(self, now: float) -> None:
+        """Note that the orchestrator lives."""
+        self.last_step.set(now)
+
+    def stumbled(self) -> None:
+        """Count a turn that failed."""
+        self.stumbles.inc()
+
+
+class LedgerCollector(Collector):
+    """What the ledger says at the moment of the scrape: remediations by state, and the end of the chain."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: registering must not ask the ledger."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics; none of them while the ledger cannot be read, so that the page stays."""
+        try:
+            counts, head = self.records.counts(), self.records.head()
+        except SQLAlchemyError:
+            return
+        states = GaugeMetricFamily("presagio_remediations", "Live remediations by state.", labels=["state"])
+        for state, count in counts.items():
+            states.add_metric([state.value], count)
+        yield states
+        text = "The last row of the ledger: keep it elsewhere and nobody can shorten the ledger unseen."
+        yield InfoMetricFamily("presagio_ledger_head", text, value={"seq": str(head.seq), "hash": head.hmac})

@@ -1,0 +1,225 @@
+"""Moves remediations through the table of states: `step(now)` takes all that are due, and moves each by one way.
+
+Each state has a stage, a function that decides and writes nothing. Effects run in workers; their outcomes are
+collected, and written, by the thread that steps. One orchestrator may work on a ledger at a time (see loop.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from presagio.toolkit.log import Log
+from presagio.webhook import aftermath, evaluation, execution, intake, verify
+from presagio.webhook.errors import ConflictError
+from presagio.webhook.inbox import Inbox
+from presagio.webhook.ledger import Ledger
+from presagio.webhook.moves import Arrival, Move, Run, Stay
+from presagio.webhook.payload import PayloadError
+from presagio.webhook.records import Without
+from presagio.webhook.states import SELF_TIMED, Reason, State
+from presagio.webhook.tables import Notification, Remediation
+from presagio.webhook.tools import Tools, escalate
+
+Stage = Callable[[Remediation, Tools, float], Move | Stay | Run]
+
+STAGES: Mapping[State, Stage] = {
+    State.RECEIVED: intake.admit,
+    State.EVALUATING: evaluation.evaluate,
+    State.BLOCKED: evaluation.retry,
+    State.PLANNED: execution.release,
+    State.READY: execution.begin,
+    State.INTENT: execution.recover,
+    State.UNKNOWN: execution.ask,
+    State.NOT_APPLIED: execution.back_off,
+    State.APPLIED: verify.settle,
+    State.SETTLING: verify.start,
+    State.VERIFYING: verify.watch,
+    State.VERIFIED: aftermath.verified,
+    State.INEFFECTIVE: aftermath.ineffective,
+    State.INCONCLUSIVE: aftermath.inconclusive,
+    State.ROLLING_BACK: aftermath.resume,
+    State.ROLLED_BACK: aftermath.rolled_back,
+    State.NEXT_RUNG: aftermath.next_rung,
+    State.HOLDDOWN: aftermath.hold,
+}
+"""What decides in each state that is due and that no worker of ours is busy with."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a worker does in a state, and what follows from its result or from the exception that it raised."""
+
+    run: Callable[[Remediation, Tools], object]
+    conclude: Callable[[Remediation, Tools, object, float], Move]
+
+
+EFFECTS: Mapping[State, Effect] = {
+    State.INTENT: Effect(execution.apply, execution.applied),
+    State.UNKNOWN: Effect(execution.probe, execution.probed),
+    State.ROLLING_BACK: Effect(aftermath.undo, aftermath.undone),
+}
+
+_RUN_ON_ENTRY = frozenset({State.INTENT, State.ROLLING_BACK})
+_NEEDS_A_WORKER = frozenset({State.READY, State.UNKNOWN, State.INEFFECTIVE, State.ROLLING_BACK})
+_AFTER_A_FAILURE = 30.0
+
+
+class Workers(Protocol):
+    """A pool of threads, or what acts like one."""
+
+    def submit(self, call: Callable[..., object], /, *arguments: Any) -> Future[Any]:
+        """Run `call(*arguments)`, now or soon."""
+
+
+class Observer(Protocol):
+    """Hears of what happened, after it was written: the metrics."""
+
+    def moved(self, before: Remediation, move: Move, after: Remediation) -> None:
+        """Tell of a transition."""
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """An effect that a worker is busy with."""
+
+    case: Remediation
+    future: Future[object]
+
+
+class Orchestrator:
+    """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        tools: Tools,
+        workers: Workers,
+        observer: Observer,
+        log: Log,
+        on_outcome: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.ledger = ledger
+        self.inbox = inbox
+        self.tools = tools
+        self.workers = workers
+        self.observer = observer
+        self.log = log
+        self.on_outcome = on_outcome
+        self._in_flight: dict[int, InFlight] = {}
+        self._abandoned: list[Future[object]] = []
+
+    def step(self, now: float) -> int:
+        """Move each due remediation by one transition and return how many moved. Raises SQLAlchemyError."""
+        return self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
+
+    def next_due(self) -> float | None:
+        """Return when there is something to do next, in Unix seconds, as far as the ledger knows."""
+        return self.tools.records.next_due(self._without())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is at work whose outcome is not written yet."""
+        return bool(self._in_flight)
+
+    def collect(self, now: float) -> int:
+        """Write the outcomes of effects that have ended or took too long; return how many. Starts nothing new."""
+        ended = [one for one in self._in_flight.values() if one.future.done() or now >= one.case.deadline]
+        return sum(self._conclude(one, now) for one in ended)
+
+    def _conclude(self, one: InFlight, now: float) -> int:
+        case, future = one.case, one.future
+        if future.done():
+            move = EFFECTS[case.state].conclude(case, self.tools, future.exception() or future.result(), now)
+        else:
+            self._abandoned.append(future)
+            move = _overdue(case, self.tools, now)
+        moved = self._commit(case, move, now)
+        del self._in_flight[case.id]  # only now: what cannot be written yet is not forgotten
+        return moved
+
+    def _open(self, now: float) -> int:
+        waiting = self.inbox.waiting()
+        for notification in waiting:
+            self.ledger.open(notification, self._arrivals(notification), now)
+        return len(waiting)
+
+    def _arrivals(self, notification: Notification) -> list[Arrival]:
+        try:
+            return intake.arrivals(notification)
+        except PayloadError as error:
+            # It was read before it was stored, by another version of ours. It stays in the inbox, for a person.
+            self.log.error("stored notification cannot be read", notification=notification.id, error=str(error))
+            return []
+
+    def _due(self, now: float) -> list[Remediation]:
+        return self.tools.records.due(now, self._without())
+
+    def _without(self) -> Without:
+        return Without(list(self._in_flight), () if self._has_room() else tuple(_NEEDS_A_WORKER))
+
+    def _has_room(self) -> bool:
+        self._abandoned = [future for future in self._abandoned if not future.done()]
+        return len(self._in_flight) + len(self._abandoned) < self.tools.timers.workers
+
+    def _advance(self, case: Remediation, now: float) -> int:
+        if case.state in _NEEDS_A_WORKER and not self._has_room():
+            return 0
+        decision = self._decide(case, now)
+        if isinstance(decision, Run):
+            self._run(case)
+            return 0
+        return self._commit(case, decision, now)
+
+    def _decide(self, case: Remediation, now: float) -> Move | Stay | Run:
+        late = now >= case.deadline
+        if late and case.state not in SELF_TIMED:
+            return escalate(case, Reason.DEADLINE)
+        try:
+            return STAGES[case.state](case, self.tools, now)
+        except Exception as error:
+            self.log.exception("stage failed", remediation=case.id, state=case.state.value)
+            if late:
+                return escalate(case, Reason.DEADLINE, error=str(error))
+            return Stay(min(now + _AFTER_A_FAILURE, case.deadline))
+
+    def _commit(self, case: Remediation, decision: Move | Stay, now: float) -> int:
+        try:
+            return self._stay(case, decision, now) if isinstance(decision, Stay) else self._move(case, decision, now)
+        except ConflictError as error:
+            self.log.warning("transition lost", remediation=case.id, state=case.state.value, error=str(error))
+            return 0
+
+    def _stay(self, case: Remediation, stay: Stay, now: float) -> int:
+        self.ledger.stay(case, stay)
+        return int(stay.not_before <= now)
+
+    def _move(self, case: Remediation, move: Move, now: float) -> int:
+        after = self.ledger.move(case, move, now)
+        self.observer.moved(case, move, after)
+        self._tell(after, case.state)
+        if move.to in _RUN_ON_ENTRY:
+            self._run(after)
+        return 1
+
+    def _run(self, case: Remediation) -> None:
+        future = self.workers.submit(EFFECTS[case.state].run, case, self.tools)
+        self._in_flight[case.id] = InFlight(case, future)
+        future.add_done_callback(lambda _: self.on_outcome())
+
+    def _tell(self, case: Remediation, source: State) -> None:
+        tell = self.log.warning if case.state is State.ESCALATED else self.log.info
+        told = {"policy": case.policy, "service_id": case.service_id, "action": case.action}
+        known = {name: value for name, value in told.items() if value is not None}
+        tell(
+            "remediation moved", remediation=case.id, source=source.value, target=case.state.value,
+            reason=case.reason.value, **known,
+        )  # fmt: skip
+
+
+def _overdue(case: Remediation, tools: Tools, now: float) -> Move:
+    overdue = case.state is State.INTENT
+    return execution.overdue(case, tools, now) if overdue else escalate(case, Reason.DEADLINE)

@@ -1,0 +1,79 @@
+"""From APPLIED to a verdict: wait until it can be seen, then look at Prometheus, n times good in a row.
+
+Samples are taken for the moments at which they were due, not for the moment at which we get to them: Prometheus
+remembers, so that a webhook that was away judges by the same samples as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from presagio.toolkit.errors import SourceError
+from presagio.webhook.criteria import Sample, Verification
+from presagio.webhook.moves import Move, Stay
+from presagio.webhook.questions import Questions, shown
+from presagio.webhook.states import Reason, State
+from presagio.webhook.tables import Json, Remediation
+from presagio.webhook.tools import Tools
+
+_GRACE = 3600.0
+
+
+def sample(verification: Verification, questions: Questions, time: float, now: float) -> Json:
+    """Return one look at Prometheus, as it goes into the ledger: time, sample, the series judged, or the error."""
+    try:
+        answer = questions.instant(verification.query, time, now)
+        data = [questions.instant(query, time, now) for query in verification.data]
+    except SourceError as error:
+        return {"time": time, "sample": Sample.NO_DATA.value, "error": str(error)}
+    verdict = verification.judge(answer, data)
+    good, of = len(answer.values), len(data[0].values)
+    return {"time": time, "sample": verdict.value, "good": good, "of": of, "series": shown(data[0])}
+
+
+def settle(case: Remediation, tools: Tools, now: float) -> Move:
+    """APPLIED: give the action time to show, and the query time to forget what was before."""
+    del now
+    wait = tools.actions(case.action or "").settle_seconds + verification_of(case).range
+    until = case.entered_at + wait
+    return Move(State.SETTLING, Reason.SETTLE, {"settle_until": until}, not_before=until, deadline=until + _GRACE)
+
+
+def start(case: Remediation, tools: Tools, now: float) -> Move:
+    """SETTLING: the time is over; the first sample is due for its end."""
+    del tools, now
+    deadline = case.not_before + verification_of(case).deadline
+    facts = {"deadline": deadline, "query": verification_of(case).query}
+    return Move(State.VERIFYING, Reason.TIMER, facts, {"samples": []}, case.not_before, deadline)
+
+
+def watch(case: Remediation, tools: Tools, now: float) -> Move | Stay:
+    """VERIFYING: take the sample that is due. n good ones in a row are success; at the deadline the last decides."""
+    verification = verification_of(case)
+    samples = [*(case.samples or []), sample(verification, tools.questions, case.not_before, now)]
+    changes, facts = {"samples": samples}, {"samples": samples, "needed": verification.samples}
+    if streak(samples) >= verification.samples:
+        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, facts, changes)
+    following = case.not_before + verification.interval
+    if following <= case.deadline:
+        return Stay(following, changes)
+    if samples[-1]["sample"] == Sample.BAD:
+        return Move(State.INEFFECTIVE, Reason.STILL_BAD, facts, changes)
+    return Move(State.INCONCLUSIVE, Reason.NO_DATA, facts, changes)
+
+
+def streak(samples: Sequence[Json]) -> int:
+    """Return how many of the last samples are good, without a gap."""
+    count = 0
+    for one in reversed(samples):
+        if one["sample"] != Sample.GOOD:
+            break
+        count += 1
+    return count
+
+
+def verification_of(case: Remediation) -> Verification:
+    """Return how a remediation is judged, as it was planned."""
+    stored: dict[str, Any] = dict(case.verification or {})
+    return Verification(**{**stored, "data": tuple(stored["data"])})
