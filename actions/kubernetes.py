@@ -1,0 +1,254 @@
+"""The actions on Kubernetes, and the only code that speaks to it. The library is imported at the first call.
+
+Credentials are those of the pod (a service account), else of a kubeconfig file, as for kubectl.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast
+
+from pydantic import Field, field_validator, model_validator
+
+from presagio.actions import placeholders
+from presagio.actions.base import (
+    ActionClass,
+    Evidence,
+    NotAppliedError,
+    OutcomeError,
+    Plan,
+    PlanError,
+    Probe,
+    Target,
+    UnknownOutcomeError,
+)
+from presagio.toolkit.schema import Model
+
+PROTECTED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+
+_SECONDS = 10.0
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class ScaleByParams(Model):
+    """What a policy may write under `kubernetes.scale_by:`."""
+
+    by: int = Field(ge=-100, le=100, description="replicas more; fewer if negative")
+    deployment: str = Field("${deployment}", description="name; ${label} may fill a part of it")
+    namespace: str | None = Field(
+        None, description="its namespace; default: that of the credentials, as for kubectl. ${label} may fill it"
+    )
+    min: int = Field(1, ge=0, description="never fewer replicas than this")
+    max: int = Field(20, ge=1, description="never more replicas than this")
+
+    @field_validator("by")
+    @classmethod
+    def _moves(cls, by: int) -> int:
+        if by == 0:
+            raise ValueError("a number of replicas other than 0, got 0")
+        return by
+
+    @field_validator("deployment", "namespace")
+    @classmethod
+    def _names(cls, text: str | None) -> str | None:
+        return text and placeholders.check_template(text)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScaleByParams:
+        if self.min > self.max:
+            raise ValueError(f"min that is at most max ({self.max}), got {self.min}")
+        return self
+
+
+class Scaling(Model):
+    """A deployment, the very object, and the replicas it shall have: what a plan holds."""
+
+    namespace: str
+    deployment: str
+    uid: str
+    replicas: int
+
+
+class Scale(Protocol):
+    """The library's V1Scale: the scale of one deployment at one moment."""
+
+    metadata: Any
+    spec: Any
+    status: Any
+
+
+class Cluster:
+    """The calls that we make. Errors of the library become ours here."""
+
+    def __init__(self, apps: Any, namespace: str) -> None:
+        self.apps = apps
+        self.namespace = namespace
+
+    def read_scale(self, name: str, namespace: str) -> Scale:
+        """Return a deployment's scale. Raises NotAppliedError: reading changes nothing."""
+        try:
+            scale: Scale = self.apps.read_namespaced_deployment_scale(name, namespace, _request_timeout=_SECONDS)
+        except Exception as error:
+            raise NotAppliedError(f"deployment {namespace}/{name} cannot be read: {_reason(error)}") from error
+        return scale
+
+    def write_scale(self, name: str, namespace: str, scale: Scale) -> Scale:
+        """Set it, if nobody changed the deployment since `scale` was read. Raises OutcomeError."""
+        try:
+            written: Scale = self.apps.replace_namespaced_deployment_scale(
+                name, namespace, scale, _request_timeout=_SECONDS
+            )
+        except Exception as error:
+            kind = NotAppliedError if _refused(error) else UnknownOutcomeError
+            raise kind(f"deployment {namespace}/{name} was not scaled: {_reason(error)}") from error
+        return written
+
+
+class ScaleBy:
+    """Gives a deployment some replicas more, or fewer, within bounds. Class A: the plan says how many it has then."""
+
+    Params: ClassVar = ScaleByParams
+    action_class: ClassVar = ActionClass.DESIRED_STATE
+    settle_seconds: ClassVar[float] = 60.0
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self._cluster = cluster
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster of our credentials. Raises NotAppliedError without any."""
+        return self._cluster or connect()
+
+    def plan(self, target: Target, params: ScaleByParams) -> Plan:
+        """Read the scale and say what it shall be. Raises PlanError if a bound forbids it."""
+        name = placeholders.fill(params.deployment, target, placeholders.dns)
+        namespace = self._namespace(target, params)
+        scale = self.cluster.read_scale(name, namespace)
+        prior = _replicas(scale)
+        wanted = _bounded(f"{namespace}/{name}", prior, params)
+        scaling = Scaling(namespace=namespace, deployment=name, uid=scale.metadata.uid, replicas=wanted)
+        return Plan(
+            action="kubernetes.scale_by",
+            summary=f"scale deployment {namespace}/{name} from {prior} to {wanted} replicas",
+            params=scaling.model_dump(mode="json"),
+            prior_state={"replicas": prior, "resource_version": scale.metadata.resource_version},
+            undo={"replicas": prior},
+        )
+
+    def apply(self, plan: Plan, attempt_id: str) -> Evidence:  # noqa: ARG002 # class A needs no attempt's id
+        """Set the planned number if the deployment still has the number it was planned from."""
+        scaling = Scaling.model_validate(plan.params)
+        return self._move(scaling, plan.prior_state["replicas"], scaling.replicas)
+
+    def probe(self, plan: Plan, attempt_id: str) -> Probe:  # noqa: ARG002 # the state itself tells
+        """Compare the number of replicas with the planned and with the prior one."""
+        scaling = Scaling.model_validate(plan.params)
+        try:
+            scale = self._read(scaling)
+        except OutcomeError:
+            return Probe.UNKNOWN
+        told = {plan.prior_state["replicas"]: Probe.NOT_APPLIED, scaling.replicas: Probe.APPLIED}
+        return told.get(_replicas(scale), Probe.UNKNOWN)
+
+    def undo(self, plan: Plan) -> Evidence:
+        """Restore the prior number if the planned one still stands. NotAppliedError: someone else changed it."""
+        scaling = Scaling.model_validate(plan.params)
+        return self._move(scaling, scaling.replicas, plan.prior_state["replicas"])
+
+    def _namespace(self, target: Target, params: ScaleByParams) -> str:
+        namespace = (
+            placeholders.fill(params.namespace, target, placeholders.dns)
+            if params.namespace
+            else self.cluster.namespace
+        )
+        if namespace in PROTECTED_NAMESPACES:
+            raise PlanError(f"namespace {namespace!r} belongs to Kubernetes itself and is never acted upon")
+        return namespace
+
+    def _read(self, scaling: Scaling) -> Scale:
+        scale = self.cluster.read_scale(scaling.deployment, scaling.namespace)
+        if scale.metadata.uid != scaling.uid:
+            raise NotAppliedError(f"{_name(scaling)} was deleted and made anew since it was planned")
+        return scale
+
+    def _move(self, scaling: Scaling, source: int, target: int) -> Evidence:
+        """Compare and set: the number, and by the resource version all the rest, must be as they were read."""
+        scale = self._read(scaling)
+        found = _replicas(scale)
+        if found == target:
+            return _evidence(scaling, scale, found, "already has")
+        if found != source:
+            raise NotAppliedError(f"{_name(scaling)} has {found} replicas, not {source}: someone else changed it")
+        scale.spec.replicas = target
+        written = self.cluster.write_scale(scaling.deployment, scaling.namespace, scale)
+        return _evidence(scaling, written, found, "was set to")
+
+
+@cache
+def connect() -> Cluster:
+    """Return the cluster of our credentials. Raises NotAppliedError without any."""
+    # Any: some versions of the library have types, others do not.
+    client, config = (cast(Any, import_module(f"kubernetes.{name}")) for name in ("client", "config"))
+    settings = client.Configuration()
+    settings.retries = 0  # an answer that never came must not be asked for twice
+    try:
+        try:
+            config.load_incluster_config(client_configuration=settings)
+            namespace = _own_namespace()
+        except config.ConfigException:
+            config.load_kube_config(client_configuration=settings)
+            namespace = config.list_kube_config_contexts()[1]["context"].get("namespace") or "default"
+    except (config.ConfigException, OSError) as error:
+        raise NotAppliedError(
+            f"no credentials for Kubernetes: {error}; run in a pod with a service account, or set KUBECONFIG"
+        ) from error
+    return Cluster(client.AppsV1Api(client.ApiClient(settings)), namespace)
+
+
+def _own_namespace() -> str:
+    return _NAMESPACE_FILE.read_text().strip()
+
+
+def _bounded(name: str, prior: int, params: ScaleByParams) -> int:
+    wanted = prior + params.by
+    if params.by > 0 and wanted > params.max:
+        raise PlanError(f"deployment {name} has {prior} replicas; {wanted} would be more than max: {params.max}")
+    if params.by < 0 and wanted < params.min:
+        raise PlanError(f"deployment {name} has {prior} replicas; {wanted} would be fewer than min: {params.min}")
+    return wanted
+
+
+def _replicas(scale: Scale) -> int:
+    # Go leaves out a zero.
+    return int(scale.spec.replicas or 0) if scale.spec else 0
+
+
+def _name(scaling: Scaling) -> str:
+    return f"deployment {scaling.namespace}/{scaling.deployment}"
+
+
+def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence:
+    facts = {
+        "replicas": _replicas(scale),
+        "replicas_before": before,
+        "resource_version": scale.metadata.resource_version,
+    }
+    return Evidence(f"{_name(scaling)} {how} {_replicas(scale)} replicas", facts)
+
+
+def _refused(error: Exception) -> bool:
+    """Return whether a write provably did nothing: the server refused it, or it never left us."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and status:
+        return 400 <= status < 500
+    cause = getattr(error, "reason", error)
+    return isinstance(cause, NewConnectionError | ConnectTimeoutError)
+
+
+def _reason(error: Exception) -> str:
+    status, reason = getattr(error, "status", None), getattr(error, "reason", None)
+    return f"{status} {reason}" if status else str(reason or error)
