@@ -204,11 +204,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "where":
         print("\n".join(_table()))
         return 0
+    return max([_try_install(generation) for generation in arguments.generations])
+
+
+def _try_install(generation: str) -> int:
     try:
-        for generation in arguments.generations:
-            install(generation)
+        install(generation)
     except AptError as error:
-        print(error, file=sys.stderr)
+        print(f"{generation}: {error}", file=sys.stderr)
         return 1
     return 0
 

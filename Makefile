@@ -1,0 +1,78 @@
+# Presagio. `make help` lists what there is to make.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# what is checked beside the package; empty until it has modules
+MODULES := $(foreach folder,demo benchmarks tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
+
+ifndef PYTHON
+PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
+endif
+
+heading = @printf '\n== %s\n' '$(1)'
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check lint types layers rules servers servers-if-possible where clean
+
+help: ## list what there is to make
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## show the whole loop on real servers, until interrupted; ONCE=1: end by itself, in three minutes
+	$(call heading,servers)
+	@$(BIN)/python demo/packages.py install system
+	$(call heading,demo)
+	@exec $(BIN)/python demo/run.py $(if $(filter-out 0,$(ONCE)),--once)
+
+test: check ## everything: check, then all tests, with real servers of both generations
+	$(call heading,pytest)
+	@$(BIN)/pytest
+
+check: servers-if-possible lint types layers rules ## all but the tests: ruff, mypy, import-linter, promtool
+
+lint: $(INSTALLED) ## ruff: lint and format
+	$(call heading,ruff)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet && echo clean
+
+types: $(INSTALLED) build/types/presagio ## mypy, strict
+	$(call heading,mypy)
+	@$(BIN)/mypy --package presagio
+	@$(BIN)/mypy $(MODULES)
+
+layers: $(INSTALLED) ## import-linter: who may import whom
+	$(call heading,import-linter)
+	@$(BIN)/lint-imports
+
+rules: ## promtool and amtool of both generations: check and test the rules
+	$(call heading,rules)
+	@$(PYTHON) demo/check_rules.py
+
+servers: ## get the servers of both generations into build/servers
+	@$(PYTHON) demo/packages.py install system forky
+
+servers-if-possible: $(INSTALLED)
+	$(call heading,servers)
+	@$(PYTHON) demo/packages.py install system forky || test "$$CI" != true
+	@$(PYTHON) demo/packages.py where
+
+where: ## show which servers are used, from where, and their versions
+	@$(PYTHON) demo/packages.py where
+
+clean: ## remove all that was made: virtual environment, servers, caches
+	rm -rf $(VENV) build dist presagio.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(INSTALLED): setup.cfg pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer on PATH; install one, or name it: make PYTHON=/usr/bin/python3' >&2; exit 1; }
+	$(call heading,virtual environment)
+	@$(PYTHON) demo/bootstrap.py $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'setuptools>=70.1'
+	@touch $@
+	@echo "ready in $(VENV), with $$($(BIN)/python --version)"
+
+# mypy finds the package `presagio` here: its root is the root of this repository
+build/types/presagio:
+	@mkdir -p build/types
+	@ln -sfn ../.. $@
