@@ -57,9 +57,9 @@ class JsonRequest(Request):
         try:
             return super().get_json(force=True, silent=False, cache=cache)
         except RecursionError:
-            self.on_json_loading_failure(ValueError("nested too deeply"))
+            self.on_json_loading_failed(ValueError("nested too deeply"))
 
-    def on_json_loading_failure(self, e: ValueError | None) -> NoReturn:
+    def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
         """Say where the body stops being JSON."""
         raise BadRequest("no JSON body" if not self.get_data() else f"malformed JSON: {e}")
 
@@ -67,8 +67,8 @@ class JsonRequest(Request):
 def install(app: Flask, log: Log) -> None:
     """Answer every error of `app` in JSON."""
 
-    def unexpected(error: Exception) -> Response:
-        log.error("request failed", method=request.method, path=request.path, exc_info=error)
+    def unexpected(_error: Exception) -> Response:
+        log.exception("request failed", method=request.method, path=request.path)
         return answer(500, "internal error; the server's log tells more")
 
     app.register_error_handler(HTTPException, _known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import threading
@@ -59,5 +60,6 @@ def _refusal(address: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         remedy = "another process listens there: stop it, or choose another with --web.listen-address"
         return f"address {address!r} is in use; {remedy}"
-    reason = (error.strerror or str(error)).lower()
-    return f"address {address!r} cannot be listened on ({reason}); choose another with --web.listen-address"
+    known = error.errno in errno.errorcode
+    reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    return f"address {address!r} cannot be listened on ({reason.lower()}); choose another with --web.listen-address"

@@ -182,8 +182,8 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         return running
 
     def _give_up(self, error: Exception) -> NoReturn:
-        known = isinstance(error, PresagioError)
-        self.log.error(f"cannot start: {error}", exc_info=None if known else error)
+        tell = self.log.error if isinstance(error, PresagioError) else self.log.exception
+        tell(f"cannot start: {error}")
         sys.exit(Arbiter.APP_LOAD_ERROR)
 
     def _registry(self) -> CollectorRegistry:
