@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from presagio.actions import base
-from presagio.toolkit.errors import ConfigError, PluginError
+from presagio.toolkit.errors import ConfigError
+from presagio.toolkit.log import Log
 from presagio.toolkit.positions import Path as Place
-from presagio.toolkit.positions import parse
 from presagio.toolkit.prometheus import PrometheusConfig
 from presagio.toolkit.schema import ConfigFile, Finding, Mistake, Model
 from presagio.toolkit.webconfig import AuthConfig
-from presagio.webhook.policy import Mode, Policy
+from presagio.webhook import policy_file
+from presagio.webhook.lint import check_action
+from presagio.webhook.policy import KnownMode, Mode, Policy
 from presagio.webhook.timers import Timers
-
-_STEP = re.compile(r"[^.\[\]]+")
 
 
 class AlertmanagerConfig(PrometheusConfig):
@@ -34,7 +30,7 @@ class ActionPolicies(Model):
     """An action_policies.json beside the policies of this file."""
 
     file: Path = Field(description="its path, from the folder of this file")
-    mode: Mode = Field(Mode.DRY_RUN, description="for all actions in it that have no mode of their own")
+    mode: KnownMode = Field(Mode.DRY_RUN, description="for all actions in it that have no mode of their own")
 
 
 class Ledger(Model):
@@ -79,36 +75,7 @@ def lint(config: WebhookConfig) -> Iterator[Finding]:
         if counts[policy.name] > 1:
             yield Finding((*place, "name"), "a name that no other policy has", repr(policy.name))
         for rung, action in enumerate(policy.actions):
-            for name, params in action.items():
-                yield from _action(name, params, (*place, "actions", rung, name))
-
-
-def _action(name: str, params: Any, place: Place) -> Iterator[Finding]:
-    try:
-        model = base.load(name).Params
-    except PluginError as error:
-        yield Finding(place, "an installed action", str(error))
-    else:
-        yield from _params(model, {} if params is None else params, place)
-
-
-def _params(model: type[BaseModel], params: Any, place: Place) -> Iterator[Finding]:
-    """Validate an action's parameters as if they were a file of their own."""
-    document = parse(json.dumps(params, default=str), json=True)
-    try:
-        ConfigFile("action", model, _never).validate(document, "")
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            if isinstance(mistake, Mistake):
-                yield Finding((*place, *_steps(mistake.path)), mistake.expected, mistake.got)
-
-
-def _never(_: Mapping[str, Any]) -> bool:
-    return False
-
-
-def _steps(dotted: str) -> Place:
-    return tuple(int(step) if step.isdigit() else step for step in _STEP.findall(dotted))
+            yield from check_action(action, (*place, "actions", rung))
 
 
 FILE = ConfigFile(
@@ -117,3 +84,18 @@ FILE = ConfigFile(
     recognises=lambda data: bool({"policies", "action_policies", "alertmanager", "ledger"} & set(data)),
     lint=lint,
 )
+
+
+def load(path: Path, log: Log) -> tuple[WebhookConfig, tuple[Policy, ...]]:
+    """Return webhook.yml and all its policies, those of its action_policies.json last. Raises ConfigError."""
+    config = FILE.load(path)
+    if config.action_policies is None:
+        return config, config.policies
+    source = path.parent / config.action_policies.file
+    others = policy_file.policies(policy_file.FILE.load(source), config.action_policies.mode, log)
+    names = {policy.name for policy in config.policies}
+    clashes = [Mistake(str(path), 1, "policies", "names that no other policy has", repr(one.name))
+               for one in others if one.name in names]  # fmt: skip
+    if clashes:
+        raise ConfigError(clashes)
+    return config, (*config.policies, *others)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from presagio.actions.base import Target
 from presagio.toolkit.errors import PresagioError
@@ -66,6 +66,7 @@ def _matcher(value: str) -> str:
 
 
 Matcher = Annotated[str, AfterValidator(_matcher)]
+KnownMode = Annotated[Mode, BeforeValidator(_mode)]
 
 
 class Guards(Model):
@@ -83,16 +84,11 @@ class Policy(Model):
         min_length=1, description='labels that the alert has: equal, or fully matching a regular expression "=~a|b"'
     )
     when: tuple[When, ...] = Field((), description="PromQL conditions that must all hold before anything is done")
-    mode: Annotated[Mode, Field(description="dry-run or auto")] = Mode.DRY_RUN
+    mode: KnownMode = Field(Mode.DRY_RUN, description="dry-run or auto")
     priority: Priority = Field(Priority.MEDIUM, description="critical, high, medium or low: which policy goes first")
     actions: tuple[Mapping[str, Any], ...] = Field(min_length=1, description="ladder of actions, tried in order")
     verify: Verify = Field(description="how success is told")
     guards: Guards = Field(default_factory=Guards, description="limits on acting")
-
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _known_mode(cls, value: object) -> object:
-        return _mode(value)
 
     @field_validator("match")
     @classmethod
