@@ -26,7 +26,7 @@ class Submission:
     def of(cls, service_id: str, metric: str, value: float, time: float) -> Submission:
         """Return a submission with its line rendered: a page is asked for more often than a value is submitted."""
         labels = render({"service_id": service_id, "metric": metric})
-        return cls(value, time, f"{NAME}{labels} {value!r}\n")
+        return cls(value, time, f"{NAME}{labels} {float(value)!r}\n")
 
 
 class Submitted:
