@@ -104,5 +104,10 @@ class PrivateApt:
 
 def unpack(archives: Sequence[Path], root: Path) -> None:
     """Unpack the packages `archives` under the folder `root`; their scripts do not run."""
+    root.mkdir(parents=True, exist_ok=True)
     for archive in archives:
-        subprocess.run(["dpkg-deb", "--extract", str(archive), str(root)], check=True)
+        argv = ["dpkg-deb", "--extract", str(archive), str(root)]
+        answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            words = " ".join(answer.stderr.split())
+            raise AptError(f"cannot unpack {archive.name}: {words}; check the room on the disk, then try again")

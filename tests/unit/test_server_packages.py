@@ -1,13 +1,14 @@
 """Where servers are found, and how they are got, with an apt of our own making."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import packages
 import pytest
 from packages import PROGRAMS, install, locate, main, version
-from private_apt import AptError, PrivateApt
+from private_apt import AptError, PrivateApt, unpack
 
 # stands for apt-get: notes its words, and answers with the script that stands in its folder under its sub-command
 FAKE_APT = """\
@@ -140,6 +141,23 @@ def test_another_suite_has_its_own_sources_and_the_machine_keeps_its_lists(tmp_p
     [words] = calls(apt, "update")
     assert f"Dir::State::Lists={tmp_path}/private/lists" in words
     assert f"Dir::Etc::SourceList={tmp_path}/private/sources.list" in words
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not on this machine; it is a part of Debian")
+def test_a_package_is_unpacked_and_a_broken_one_told_in_one_sentence(tmp_path: Path) -> None:
+    package = tmp_path / "hello"
+    program(package / "usr/bin/hello", "#!/bin/sh\n")
+    control = package / "DEBIAN/control"
+    control.parent.mkdir()
+    control.write_text("Package: hello\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: hello\n")
+    subprocess.run(
+        ["dpkg-deb", "--build", str(package), str(tmp_path / "hello.deb")], check=True, capture_output=True
+    )
+    unpack([tmp_path / "hello.deb"], tmp_path / "tree" / "root")
+    assert (tmp_path / "tree/root/usr/bin/hello").exists()
+    (tmp_path / "broken.deb").write_text("no archive")
+    with pytest.raises(AptError, match=r"^cannot unpack broken.deb: .*; check the room on the disk, then try again$"):
+        unpack([tmp_path / "broken.deb"], tmp_path)
 
 
 def test_a_program_finds_its_libraries_and_data_wherever_its_package_lies(tmp_path: Path) -> None:
