@@ -44,7 +44,7 @@ types: $(INSTALLED) build/types/presagio ## mypy, strict
 
 layers: $(INSTALLED) ## import-linter: who may import whom
 	$(call heading,import-linter)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
