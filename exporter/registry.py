@@ -2,7 +2,7 @@
 
 A registration is on disk before it is acknowledged. While a reload replaces the worker, two processes work on one
 folder for a moment: the files are the truth, each write happens under a lock on what was read under it, and whoever
-finds a file changed reads it again. Values are kept in memory, and handed to the next worker by a file at the end.
+finds a file changed reads it again. Values are kept in memory and in a journal, which a kill does not lose.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from presagio.exporter.api_config import ApiConfig
+from presagio.exporter.journal import Journal
 from presagio.exporter.submitted import Submission, Submitted
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.durable import locked, read_snapshot, set_aside, write_snapshot
@@ -93,6 +95,9 @@ class Registry:
         self._seen: dict[str, object] = {}
         self._services: dict[str, Service] = {}
         self._values = Submitted(config.expire_after, config.max_metrics_per_service)
+        self._journal = Journal(folder / f"{_VALUES}.journal")
+        with self._writing():
+            self._values.merge(self._journal.read(), self._services)
 
     def register(self, service: Service) -> bool:
         """Register or update a service; it survives a crash from now on. Return whether it is new.
@@ -116,12 +121,20 @@ class Registry:
             self._find(service_id)
             self._store({name: one for name, one in self._services.items() if name != service_id})
             self._values.forget(service_id)
+            self._save()
 
     def submit(self, service_id: str, metrics: Mapping[str, float]) -> None:
-        """Keep the newest values of a service. Raises UnknownServiceError and LimitError."""
-        with self._reading():
+        """Keep the newest values of a service; a kill does not lose them.
+
+        Raises UnknownServiceError and LimitError.
+        """
+        with self._writing():
             self._find(service_id)
-            self._values.put(service_id, metrics, self.clock.time())
+            now = self.clock.time()
+            self._values.put(service_id, metrics, now)
+            self._journal.append(service_id, metrics, now)
+            if self._journal.is_large:
+                self._save()
 
     def services(self) -> Sequence[Service]:
         """Return all services by id."""
@@ -141,7 +154,11 @@ class Registry:
     def save(self) -> None:
         """Write the values, for the next worker and for a restart."""
         with self._writing():
-            write_snapshot(self._path(_VALUES), _VALUES, VERSION, self._values.dump())
+            self._save()
+
+    def _save(self) -> None:
+        write_snapshot(self._path(_VALUES), _VALUES, VERSION, self._values.dump())
+        self._journal.clear()
 
     def _find(self, service_id: str) -> Service:
         if service_id not in self._services:
@@ -163,7 +180,7 @@ class Registry:
     def _refresh(self) -> None:
         """Read again the files that another process has changed."""
         self._take(_SERVICES, self._adopt)
-        self._take(_VALUES, lambda payload: self._values.merge(payload, self._services))
+        self._take(_VALUES, lambda payload: self._values.merge(orjson.loads(payload), self._services))
 
     def _take(self, kind: str, use: Callable[[bytes], None]) -> None:
         """Use a snapshot that is not the one last seen; set it aside if it cannot be used."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -72,9 +73,12 @@ class Submitted:
              for name, one in values.items()]
         )  # fmt: skip
 
-    def merge(self, payload: bytes, known: Container[str]) -> None:
-        """Take over what a snapshot has of the services `known`, where it is newer than ours. Raises ValueError."""
-        for service_id, name, value, time in orjson.loads(payload):
+    def merge(self, values: Iterable[Sequence[Any]], known: Container[str]) -> None:
+        """Take over the (service_id, metric, value, time) of the services `known` that are newer than ours.
+
+        Raises ValueError if they are not of this form.
+        """
+        for service_id, name, value, time in values:
             mine = self._values.get(service_id, {}).get(name)
             if service_id in known and (mine is None or mine.time < time):
                 one = Submission.of(service_id, name, float(value), float(time))

@@ -4,6 +4,7 @@ import sys
 import threading
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -295,6 +296,6 @@ def test_what_is_dumped_is_merged(metrics: dict[str, float]) -> None:
     first, second = Submitted(300, 100), Submitted(300, 100)
     first.put("a", metrics, 1.0)
     first.put("b", metrics, 1.0)
-    second.merge(first.dump(), {"a"})
+    second.merge(orjson.loads(first.dump()), {"a"})
     assert second.of("a", 1.0) == first.of("a", 1.0)
     assert second.of("b", 1.0) == {}
