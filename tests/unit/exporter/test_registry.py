@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
@@ -279,6 +279,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1).filter(str.isprintable), st.dictionaries(names, finite, min_size=1)))
 def test_prometheus_reads_the_page_as_it_was_meant(values: dict[str, dict[str, float]]) -> None:
     submitted = Submitted(300, 100)
@@ -291,6 +292,7 @@ def test_prometheus_reads_the_page_as_it_was_meant(values: dict[str, dict[str, f
     assert read == values
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, finite, min_size=1))
 def test_what_is_dumped_is_merged(metrics: dict[str, float]) -> None:
     first, second = Submitted(300, 100), Submitted(300, 100)
