@@ -5,6 +5,7 @@ Credentials are those of the pod (a service account), else of a kubeconfig file,
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,8 @@ from presagio.toolkit.schema import Model
 PROTECTED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 _SECONDS = 10.0
+_TRIES = 5
+_CONFLICT = 409
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -79,6 +82,10 @@ class Scale(Protocol):
     status: Any
 
 
+class ConflictError(NotAppliedError):
+    """The object was changed between our reading and our writing it."""
+
+
 class Cluster:
     """The calls that we make. Errors of the library become ours here."""
 
@@ -101,8 +108,9 @@ class Cluster:
                 name, namespace, scale, _request_timeout=_SECONDS
             )
         except Exception as error:
-            kind = NotAppliedError if _refused(error) else UnknownOutcomeError
-            raise kind(f"deployment {namespace}/{name} was not scaled: {_reason(error)}") from error
+            kind = _outcome(error)
+            how = "may have been scaled or not" if kind is UnknownOutcomeError else "was not scaled"
+            raise kind(f"deployment {namespace}/{name} {how}: {_reason(error)}") from error
         return written
 
 
@@ -174,7 +182,13 @@ class ScaleBy:
         return scale
 
     def _move(self, scaling: Scaling, source: int, target: int) -> Evidence:
-        """Compare and set: the number, and by the resource version all the rest, must be as they were read."""
+        """Compare and set, anew if only something else of the deployment changed meanwhile: its status often does."""
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return self._try(scaling, source, target)
+        return self._try(scaling, source, target)
+
+    def _try(self, scaling: Scaling, source: int, target: int) -> Evidence:
         scale = self._read(scaling)
         found = _replicas(scale)
         if found == target:
@@ -238,15 +252,16 @@ def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence
     return Evidence(f"{_name(scaling)} {how} {_replicas(scale)} replicas", facts)
 
 
-def _refused(error: Exception) -> bool:
-    """Return whether a write provably did nothing: the server refused it, or it never left us."""
+def _outcome(error: Exception) -> type[OutcomeError]:
+    """Return what a failed write means: it provably did nothing if the server refused it, or it never left us."""
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     status = getattr(error, "status", None)
-    if isinstance(status, int) and status:
-        return 400 <= status < 500
-    cause = getattr(error, "reason", error)
-    return isinstance(cause, NewConnectionError | ConnectTimeoutError)
+    if status == _CONFLICT:
+        return ConflictError
+    refused = isinstance(status, int) and 400 <= status < 500
+    unsent = isinstance(getattr(error, "reason", error), NewConnectionError | ConnectTimeoutError)
+    return NotAppliedError if refused or unsent else UnknownOutcomeError
 
 
 def _reason(error: Exception) -> str:

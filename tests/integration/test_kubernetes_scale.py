@@ -1,0 +1,195 @@
+"""kubernetes.scale_by against a real control plane."""
+
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controlplane import USER, USER_NAME, ControlPlane, assets, deployment
+from urllib3.exceptions import ReadTimeoutError
+
+from presagio.actions import kubernetes
+from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
+from presagio.actions.kubernetes import ScaleBy, ScaleByParams
+
+pytestmark = [
+    pytest.mark.servers,
+    # the test's API server signs its own certificate
+    pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),
+]
+
+TARGET = Target("web", {"deployment": "web"})
+
+
+@pytest.fixture(scope="module")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(assets(), tmp_path_factory.mktemp("controlplane")) as running:
+        yield running
+
+
+def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    # the library reads the variable once, at its import
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    kubernetes.connect.cache_clear()
+
+
+@pytest.fixture
+def apps(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """As the administrator; a deployment `web` of 3 replicas is there."""
+    use(control_plane.kubeconfig(), monkeypatch)
+    apps = kubernetes.connect().apps
+    apps.create_namespaced_deployment("default", deployment("web", 3))
+    yield apps
+    apps.delete_namespaced_deployment("web", "default", propagation_policy="Background")
+    kubernetes.connect.cache_clear()
+
+
+def client() -> Any:
+    return import_module("kubernetes.client")
+
+
+def pods(apps: Any) -> int:
+    core = client().CoreV1Api(apps.api_client)
+    found = core.list_namespaced_pod("default", label_selector="app=web")
+    return sum(pod.metadata.deletion_timestamp is None for pod in found.items)
+
+
+def wait_for_pods(apps: Any, wanted: int) -> None:
+    end = time.monotonic() + 30
+    while pods(apps) != wanted:
+        assert time.monotonic() < end, f"{pods(apps)} pods, not {wanted}"
+        time.sleep(0.2)
+
+
+def replicas(apps: Any) -> int:
+    return int(apps.read_namespaced_deployment("web", "default").spec.replicas)
+
+
+def planned(by: int = 2, **params: Any) -> Plan:
+    return ScaleBy().plan(TARGET, ScaleByParams(by=by, **params))
+
+
+def test_scales_up_and_back(apps: Any) -> None:
+    wait_for_pods(apps, 3)
+    plan = planned(by=2)
+    assert plan.summary == "scale deployment default/web from 3 to 5 replicas"
+    assert ScaleBy().probe(plan, "a-1") is Probe.NOT_APPLIED
+
+    evidence = ScaleBy().apply(plan, "a-1")
+    assert evidence.summary == "deployment default/web was set to 5 replicas"
+    assert ScaleBy().probe(plan, "a-1") is Probe.APPLIED
+    wait_for_pods(apps, 5)
+
+    assert ScaleBy().undo(plan).summary == "deployment default/web was set to 3 replicas"
+    wait_for_pods(apps, 3)
+
+
+def test_applying_twice_scales_once(apps: Any) -> None:
+    plan = planned(by=1)
+    ScaleBy().apply(plan, "a-1")
+    assert ScaleBy().apply(plan, "a-1").summary == "deployment default/web already has 4 replicas"
+    assert replicas(apps) == 4
+
+
+def test_a_change_by_someone_else_is_respected(apps: Any) -> None:
+    plan = planned(by=1)
+    apps.patch_namespaced_deployment_scale("web", "default", {"spec": {"replicas": 7}})
+    with pytest.raises(NotAppliedError, match="has 7 replicas, not 3: someone else changed it"):
+        ScaleBy().apply(plan, "a-1")
+    assert ScaleBy().probe(plan, "a-1") is Probe.UNKNOWN
+    with pytest.raises(NotAppliedError, match="has 7 replicas, not 4"):
+        ScaleBy().undo(plan)
+    assert replicas(apps) == 7
+
+
+def test_a_stale_resource_version_is_a_conflict(apps: Any) -> None:
+    cluster = kubernetes.connect()
+    stale = cluster.read_scale("web", "default")
+    apps.patch_namespaced_deployment_scale("web", "default", {"spec": {"replicas": 6}})
+    stale.spec.replicas = 4
+    with pytest.raises(NotAppliedError, match="409 Conflict"):
+        cluster.write_scale("web", "default", stale)
+    assert replicas(apps) == 6
+
+
+def test_the_same_name_with_a_new_uid_is_another_deployment(apps: Any) -> None:
+    plan = planned(by=1)
+    apps.delete_namespaced_deployment("web", "default", propagation_policy="Background")
+    apps.create_namespaced_deployment("default", deployment("web", 3))
+    with pytest.raises(NotAppliedError, match="was deleted and made anew"):
+        ScaleBy().apply(plan, "a-1")
+    assert ScaleBy().probe(plan, "a-1") is Probe.UNKNOWN
+    assert replicas(apps) == 3
+
+
+def test_bounds(apps: Any) -> None:
+    with pytest.raises(PlanError, match="has 3 replicas; 5 would be more than max: 4"):
+        planned(by=2, max=4)
+    with pytest.raises(PlanError, match="has 3 replicas; 0 would be fewer than min: 1"):
+        planned(by=-3)
+
+
+def test_no_such_deployment(apps: Any) -> None:
+    with pytest.raises(NotAppliedError, match="deployment default/absent cannot be read: 404 Not Found"):
+        planned(deployment="absent")
+
+
+def test_without_the_right_to_scale_nothing_is_done(
+    apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rbac = client().RbacAuthorizationV1Api(apps.api_client)
+    rule = {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]}
+    rbac.create_namespaced_role("default", {"metadata": {"name": "scale"}, "rules": [rule]})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "scale"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER_NAME}
+    binding = {"metadata": {"name": "scale"}, "roleRef": reference, "subjects": [subject]}
+    rbac.create_namespaced_role_binding("default", binding)
+
+    use(control_plane.kubeconfig(USER), monkeypatch)
+    plan = planned(by=1)
+    with pytest.raises(NotAppliedError, match="was not scaled: 403 Forbidden"):
+        ScaleBy().apply(plan, "a-1")
+
+    # `get` and `update` of the sub-resource are all that the action needs
+    rbac.patch_namespaced_role("scale", "default", {"rules": [{**rule, "verbs": ["get", "update"]}]})
+    assert ScaleBy().apply(plan, "a-1").facts["replicas"] == 4
+
+
+def test_the_namespace_is_the_contexts_own(
+    apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(control_plane.kubeconfig(namespace="elsewhere"), monkeypatch)
+    with pytest.raises(NotAppliedError, match="deployment elsewhere/web cannot be read: 404"):
+        planned()
+
+
+def test_an_api_server_that_is_gone(
+    apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = planned(by=1)
+    scale = kubernetes.connect().read_scale("web", "default")
+    gone = tmp_path / "kubeconfig"
+    gone.write_text(control_plane.kubeconfig().read_text().replace(control_plane.url, "https://127.0.0.1:1"))
+    use(gone, monkeypatch)
+    with pytest.raises(NotAppliedError, match=r"was not scaled: .*Connection refused"):
+        kubernetes.connect().write_scale("web", "default", scale)
+    assert ScaleBy().probe(plan, "a-1") is Probe.UNKNOWN
+
+
+def test_an_answer_lost_after_the_effect_is_found_by_the_probe(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = apps.replace_namespaced_deployment_scale
+
+    def then_silence(*arguments: Any, **keywords: Any) -> None:
+        write(*arguments, **keywords)
+        raise ReadTimeoutError(apps.api_client.rest_client.pool_manager, "/scale", "read timed out")
+
+    plan = planned(by=1)
+    monkeypatch.setattr(apps, "replace_namespaced_deployment_scale", then_silence)
+    with pytest.raises(
+        UnknownOutcomeError, match=r"deployment default/web may have been scaled or not: .*read timed out"
+    ):
+        ScaleBy().apply(plan, "a-1")
+    assert ScaleBy().probe(plan, "a-1") is Probe.APPLIED
