@@ -154,9 +154,8 @@ class Story:
         self.tell("exporter", f"catalog was healthy all the time: highest score {highest:.2f}, no alert", "good")
 
     def _number(self, query: str) -> float:
-        return self.timeline.wait(lambda: self.prometheus.query(query), query, 30) and float(
-            self.prometheus.value(query) or 0
-        )
+        found = self.timeline.wait(lambda: self.prometheus.query(query), query, 30)
+        return float(found[0]["value"][1])
 
     def _alert(self, wanted: Mapping[str, str]) -> dict[str, Any] | None:
         for alert in self.prometheus.alerts():

@@ -1,7 +1,7 @@
 """The exporter against real Prometheus servers with history written for the test."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ def times(first: int = 0, last: int = SAMPLES) -> list[float]:
     return [BEGIN + step * INTERVAL for step in range(first, last)]
 
 
-def series(values: Sequence[float], first: int = 0) -> Points:
+def series(values: Iterable[float], first: int = 0) -> Points:
     return [(BEGIN + (first + step) * INTERVAL, float(value)) for step, value in enumerate(values)]
 
 
