@@ -92,26 +92,26 @@ class Story:
 
     def see_remediation(self) -> Mapping[str, Any]:
         """Follow the remediation until it is verified; tell each of its transitions."""
-        told: set[str] = set()
+        told: set[int] = set()
         return self.timeline.wait(lambda: self._follow(told), "a verified remediation", 120)
 
-    def _follow(self, told: set[str]) -> Mapping[str, Any] | None:
+    def _follow(self, told: set[int]) -> Mapping[str, Any] | None:
         rows = self._api("/api/v1/remediations")["remediations"]
-        mine = [row for row in rows if row["service_id"] == "checkout"]
+        mine = [row for row in rows if row["service_id"] == "checkout" and row["state"] != "DROPPED"]
         if not mine:
             return None
         story: Mapping[str, Any] = self._api(f"/api/v1/remediations/{mine[0]['id']}")
         for row in story["story"]:
-            if row["to"] not in told:
-                told.add(row["to"])
+            if row["seq"] not in told:
+                told.add(row["seq"])
                 self._tell_transition(row)
         if mine[0]["state"] in BAD_STATES:
             raise StoryError(f"the remediation ended as {mine[0]['state']}; see {self.stack.webhook_url}/")
         return story if mine[0]["state"] in END_STATES else None
 
     def _tell_transition(self, row: Mapping[str, Any]) -> None:
-        mood = "good" if row["to"] in END_STATES else "work"
-        self.tell("webhook", f"{row['to']:<11} {row['summary']}", mood)
+        mood = "good" if row["target"] in END_STATES else "work"
+        self.tell("webhook", f"{row['target']:<11} {row['text']}", mood)
 
     def see_recovery(self, remediation: Mapping[str, Any]) -> None:
         """Check in Prometheus, not in our own words, that the memory is back to normal."""

@@ -29,10 +29,11 @@ def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_read(tmp_path: Pat
 
 def test_it_grows_large_and_is_cleared(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "values.journal")
-    assert not journal.is_large
+    sizes = [journal.is_large]
     for number in range(7000):
         journal.append("service", {f"metric_{metric}": 1.0 for metric in range(10)}, float(number))
-    assert journal.is_large
+    sizes.append(journal.is_large)
     journal.clear()
+    assert [*sizes, journal.is_large] == [False, True, False]
     assert list(journal.read()) == []
     journal.clear()
