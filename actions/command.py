@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from presagio.actions import placeholders, process
 from presagio.actions.base import (
@@ -83,8 +83,8 @@ class Invocation(_Common):
 class Command:
     """Runs a program. Exit code 0 is success; any other may have had effects, and is unknown unless listed."""
 
-    Params: ClassVar = CommandParams
-    action_class: ClassVar = ActionClass.ONCE
+    Params: ClassVar[type[BaseModel]] = CommandParams
+    action_class: ClassVar[ActionClass] = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 10.0
 
     def plan(self, target: Target, params: CommandParams) -> Plan:
@@ -146,7 +146,8 @@ def _run(call: Invocation, argv: Sequence[str], own: Mapping[str, str], not_appl
     try:
         result = process.run(argv, environment=_environment(call, own), cwd=call.cwd, timeout=call.timeout)
     except OSError as error:
-        raise NotAppliedError(f"{argv[0]!r} could not be started: {error.strerror}: {error.filename!r}") from error
+        what = f"{error.strerror}: {str(error.filename)!r}"
+        raise NotAppliedError(f"{argv[0]!r} could not be started: {what}") from error
     evidence = _evidence(argv, result)
     if result.exit_code is None:
         limit = format_duration(call.timeout)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
 from presagio.actions import placeholders
 from presagio.actions.base import (
@@ -108,8 +108,8 @@ class Request(_Common):
 class Http:
     """Sends one request. 2xx is success, 4xx did nothing, 5xx and silence may have had effects."""
 
-    Params: ClassVar = HttpParams
-    action_class: ClassVar = ActionClass.ONCE
+    Params: ClassVar[type[BaseModel]] = HttpParams
+    action_class: ClassVar[ActionClass] = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 10.0
 
     def plan(self, target: Target, params: HttpParams) -> Plan:

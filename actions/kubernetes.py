@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from presagio.actions import placeholders
 from presagio.actions.base import (
@@ -117,8 +117,8 @@ class Cluster:
 class ScaleBy:
     """Gives a deployment some replicas more, or fewer, within bounds. Class A: the plan says how many it has then."""
 
-    Params: ClassVar = ScaleByParams
-    action_class: ClassVar = ActionClass.DESIRED_STATE
+    Params: ClassVar[type[BaseModel]] = ScaleByParams
+    action_class: ClassVar[ActionClass] = ActionClass.DESIRED_STATE
     settle_seconds: ClassVar[float] = 60.0
 
     def __init__(self, cluster: Cluster | None = None) -> None:

@@ -1,0 +1,273 @@
+"""One battery over every registered action. To register one brings its `Case` here."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from fake_kubernetes import FakeApps
+from http_server import Told, serving
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from presagio.actions import base
+from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Plan, PlanError, Probe, Target
+from presagio.actions.command import Command
+from presagio.actions.http import Http
+from presagio.actions.kubernetes import Cluster, ScaleBy
+from presagio.toolkit import plugins
+
+SERVICE = "cart"
+HARMLESS = "pod-1.example:9100"
+
+HOSTILE = [
+    # shell
+    "$(reboot)", "`reboot`", "; reboot", "&& reboot", "| reboot", "> /etc/passwd", "$HOME", "${service_id}", "*", "~",
+    "' reboot '", '" reboot "', "\\", "a b", "#", "!!",
+    # options
+    "-rf", "--all", "-", "--replicas=0",
+    # paths
+    "..", "../../etc/passwd", "/etc/passwd", "a/../../b", "%2e%2e%2f", "..%2f", ".", "\\..\\",
+    # addresses
+    "x@evil.org", "//evil.org/", "http://evil.org/", "?a=b", "&admin=true", "#fragment", "evil.org#", "%00", "%0d%0a",
+    # headers and lines
+    "a\r\nX-Evil: 1", "a\nb", "\0", "a\0b", "\x1b[2J", "\u2028", "\u202e",
+    # PromQL, SQL, JSON, YAML, templates
+    '"} or vector(1) #', "' OR '1'='1", '", "admin": true, "x": "', "{{ evil }}", "!!python/object:x", "${${x}}",
+    # sizes and alphabets
+    "x" * 100_000, "ä", "名", " ", "\t",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """An action in a small world of its own. `params` use ${victim} wherever the action takes a placeholder."""
+
+    action: base.Action[Any]
+    params: dict[str, Any]
+    world: Callable[[], Any]
+    """What the world is like; changes if and only if the action had an effect."""
+    values: Callable[[], list[str]]
+    """What the world took the victim for, after an effect: each place where it was filled in."""
+    destroy: Callable[[], None]
+    """From now on the action can reach nothing."""
+
+
+@contextmanager
+def command(folder: Path) -> Iterator[Case]:
+    marks = folder / "marks"
+    marks.mkdir()
+    # Writes the arguments that it really got, and their number, to a new file.
+    program = folder / "program"
+    code = f"import json, sys, uuid; open('{marks}/' + uuid.uuid4().hex, 'w').write(json.dumps(sys.argv[1:]))"
+    program.write_text(f"#!{sys.executable}\n{code}\n")
+    program.chmod(0o755)
+
+    def world() -> list[list[str]]:
+        return [
+            json.loads(path.read_text()) for path in sorted(marks.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        ]
+
+    def values() -> list[str]:
+        first, second, third = world()[-1]
+        assert first == "first"
+        return [second, third.removeprefix("--of=")]
+
+    argv = [str(program), "first", "${victim}", "--of=${victim}"]
+    yield Case(Command(), {"argv": argv, "timeout": "10s"}, world, values, program.unlink)
+
+
+@contextmanager
+def http(folder: Path) -> Iterator[Case]:
+    with serving() as server:
+
+        def values() -> list[str]:
+            asked = server.asked[-1]
+            assert "X-Evil" not in asked.headers
+            url = urlsplit(asked.path)
+            prefix, middle, suffix = url.path.split("/")[1:]
+            assert (prefix, suffix, url.fragment) == ("a", "z", "")
+            query, body = parse_qs(url.query, strict_parsing=True), json.loads(asked.body)
+            assert (set(query), set(body)) == ({"q", "r"}, {"victim"})
+            return [unquote(middle), query["q"][0], body["victim"][0]]
+
+        def destroy() -> None:
+            server.told = Told(drop=True)
+            server.asked.clear()
+
+        params = {
+            "url": f"{server.url}/a/${{victim}}/z?q=${{victim}}&r=1",
+            "body": {"victim": ["${victim}"]},
+            "allow_private": ["127.0.0.1"],
+            "timeout": "5s",
+        }
+        yield Case(Http(), params, lambda: len(server.asked), values, destroy)
+
+
+@contextmanager
+def scale_by(folder: Path) -> Iterator[Case]:
+    apps = FakeApps(3)
+    asked: list[str] = []
+    read = apps.read_namespaced_deployment_scale
+
+    def reading(name: str, namespace: str, **keywords: Any) -> Any:
+        asked[:] = [name, namespace]
+        return read(name, namespace, **keywords)
+
+    def destroy() -> None:
+        apps.fail_read = apps.fail_write = ConnectionResetError("gone")
+
+    apps.read_namespaced_deployment_scale = reading  # type: ignore[method-assign] # to see who is asked for
+    params = {"by": 2, "deployment": "${victim}", "namespace": "${victim}"}
+    yield Case(ScaleBy(Cluster(apps, "default")), params, lambda: apps.scale.spec.replicas, lambda: asked, destroy)
+
+
+CASES = {"command": command, "http": http, "kubernetes.scale_by": scale_by}
+VICTIMS = {"kubernetes.scale_by": "pod-1"}
+
+
+@pytest.fixture(params=sorted(CASES))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def case(name: str, tmp_path: Path) -> Iterator[Case]:
+    with CASES[name](tmp_path) as found:
+        yield found
+
+
+def target(victim: str) -> Target:
+    return Target(SERVICE, {"victim": victim, "service_id": SERVICE})
+
+
+def planned(case: Case, victim: str) -> Plan:
+    return case.action.plan(target(victim), case.action.Params.model_validate(case.params))
+
+
+def stored(plan: Plan) -> Plan:
+    """Return the plan as it comes back from the ledger."""
+    return Plan(**json.loads(json.dumps(asdict(plan), sort_keys=True)))
+
+
+def harmless(name: str) -> str:
+    return VICTIMS.get(name, HARMLESS)
+
+
+def test_every_registered_action_is_here() -> None:
+    assert plugins.names(plugins.ACTIONS) == sorted(CASES)
+
+
+def test_it_is_made_without_arguments_and_says_what_it_is(name: str) -> None:
+    action = base.load(name)
+    assert isinstance(action.action_class, ActionClass)
+    assert 0 <= action.settle_seconds <= 600
+    assert issubclass(action.Params, BaseModel)
+    assert action.Params.model_config["extra"] == "forbid"
+    assert action.Params.model_config["frozen"] is True
+
+
+def test_every_parameter_is_described(name: str) -> None:
+    fields = base.load(name).Params.model_fields
+    assert [key for key, field in fields.items() if not field.description] == []
+
+
+def test_a_plan_changes_nothing(case: Case, name: str) -> None:
+    before = case.world()
+    plan = planned(case, harmless(name))
+    assert case.world() == before
+    assert plan.action == name
+    assert plan.summary.isprintable()
+
+
+def test_a_plan_is_json_and_the_same_each_time(case: Case, name: str) -> None:
+    plan = planned(case, harmless(name))
+    assert stored(plan) == plan
+    assert planned(case, harmless(name)) == plan
+
+
+def test_a_stored_plan_is_carried_out(case: Case, name: str) -> None:
+    before = case.world()
+    evidence = case.action.apply(stored(planned(case, harmless(name))), "attempt-1")
+    assert case.world() != before
+    assert set(case.values()) == {harmless(name)}
+    assert isinstance(evidence, Evidence)
+    assert json.loads(json.dumps(evidence.facts)) == evidence.facts
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if base.load(name).action_class is ActionClass.DESIRED_STATE], indirect=True
+)
+def test_class_a_converges(case: Case, name: str) -> None:
+    plan = planned(case, harmless(name))
+    case.action.apply(plan, "attempt-1")
+    once = case.world()
+    case.action.apply(plan, "attempt-1")
+    assert case.world() == once
+    assert case.action.probe(plan, "attempt-1") is Probe.APPLIED
+
+
+def test_undo_restores_or_says_that_there_is_none(case: Case, name: str) -> None:
+    before = case.world()
+    plan = planned(case, harmless(name))
+    case.action.apply(plan, "attempt-1")
+    if plan.undo is None:
+        with pytest.raises(NotAppliedError, match="no undo"):
+            case.action.undo(plan)
+    else:
+        assert isinstance(case.action.undo(stored(plan)), Evidence)
+        assert case.world() == before
+
+
+def test_a_world_that_is_gone_is_told_in_the_contracts_words(case: Case, name: str) -> None:
+    plan = planned(case, harmless(name))
+    case.destroy()
+    before = case.world()
+    with pytest.raises(OutcomeError) as error:
+        case.action.apply(plan, "attempt-1")
+    if isinstance(error.value, NotAppliedError):
+        assert case.world() == before
+    assert error.value.evidence.summary
+    assert case.action.probe(plan, "attempt-1") is Probe.UNKNOWN
+    with pytest.raises(OutcomeError):
+        case.action.undo(plan)
+
+
+def test_a_label_that_is_missing_cannot_be_planned(case: Case) -> None:
+    params = case.action.Params.model_validate(case.params)
+    for labels in ({}, {"victim": ""}):
+        with pytest.raises(PlanError, match="no label 'victim'"):
+            case.action.plan(Target(SERVICE, labels), params)
+
+
+@pytest.mark.parametrize("victim", HOSTILE, ids=lambda value: ascii(value)[:24])
+def test_a_hostile_value_stays_a_value(case: Case, victim: str) -> None:
+    check_value(case, victim)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(victim=st.text(min_size=1, max_size=30))
+def test_any_value_stays_a_value(case: Case, victim: str) -> None:
+    check_value(case, victim)
+
+
+def check_value(case: Case, victim: str) -> None:
+    """Either the value is refused before anything is done, or it arrives as what it is, in its place."""
+    before = case.world()
+    try:
+        plan = planned(case, victim)
+    except PlanError:
+        assert case.world() == before
+        return
+    assert case.world() == before
+    assert plan.summary.isprintable()
+    case.action.apply(stored(plan), "attempt-1")
+    assert set(case.values()) == {victim}
+    if plan.undo is not None:
+        case.action.undo(plan)
