@@ -53,9 +53,12 @@ def seal(row: Audit, key: bytes) -> str:
     return hmac.new(key, canonical(said).encode(), hashlib.sha256).hexdigest()
 
 
-def verify(rows: Iterable[Audit], head: Head, key: bytes) -> int:
-    """Walk the chain and return how many rows it has. Raises LedgerError that names the first broken row."""
-    seq, previous = 0, GENESIS
+def verify(rows: Iterable[Audit], head: Head, key: bytes, known: tuple[int, str] | None = None) -> int:
+    """Walk the chain and return how many rows it has. Raises LedgerError that names the first broken row.
+
+    known: sequence number and seal of a row, kept elsewhere: a ledger that was cut and sealed anew does not have it.
+    """
+    seq, previous, seen = 0, GENESIS, known is None or known[0] == 0
     for row in rows:
         if row.seq != seq + 1:
             raise LedgerError(f"audit row {seq + 1} is missing: row {seq} is followed by row {row.seq}")
@@ -64,11 +67,20 @@ def verify(rows: Iterable[Audit], head: Head, key: bytes) -> int:
         if not hmac.compare_digest(seal(row, key), row.hmac):
             raise LedgerError(f"audit row {row.seq} was changed: its seal does not fit what it says")
         seq, previous = row.seq, row.hmac
+        seen = seen or (seq, previous) == known
+    if known and not seen:
+        raise LedgerError(f"audit row {known[0]} is not the one that was known: the ledger was cut or replaced")
     if head.seq > seq:
         raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
     if (head.seq, head.hmac) != (seq, previous):
         raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
     return seq
+
+
+def check_key(last: Audit | None, key: bytes) -> None:
+    """Raise LedgerError if the key does not fit the last row: what we would add could not be verified with it."""
+    if last is not None and not hmac.compare_digest(seal(last, key), last.hmac):
+        raise LedgerError(f"the ledger's key does not fit its last row, {last.seq}; restore the key, or the ledger")
 
 
 def read_key(path: Path) -> bytes:

@@ -47,6 +47,13 @@ def open_sqlite(path: Path, patience: float = 5.0) -> Engine:
     return engine
 
 
+def open_existing(path: Path) -> Engine:
+    """Return the database at `path`, which is there. Raises LedgerError if it is not, or as `open_sqlite` does."""
+    if not path.exists():
+        raise LedgerError(f"there is no ledger {str(path)!r}; --storage.path is the folder of the webhook")
+    return open_sqlite(path)
+
+
 def prepare(engine: Engine) -> None:
     """Make the tables of an empty database; refuse one that is not ours, not whole or not of this version."""
     with Session(engine) as session, session.begin():

@@ -92,7 +92,7 @@ def _answers(case: Remediation, policy: Policy, tools: Tools, now: float) -> Ite
         active = tools.questions.is_active(case.fingerprint, case.created_at, now)
         yield {"condition": "the alert is active", "holds": active}
     for condition in conditions(policy, target_of(case)):
-        answer = tools.questions.instant(condition.query, now, now)
+        answer = tools.questions.instant(condition.query, now)
         holds = condition.holds(answer)
         if answer.partial and not holds:
             raise SourceError(SourceReason.BAD_ANSWER, f"half an answer to {condition.query!r}: {answer.warnings}")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from presagio.webhook import chain
+from presagio.webhook.database import READ
 from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.moves import Arrival, Move, Stay
 from presagio.webhook.states import TERMINAL, Reason, State, allowed
@@ -21,6 +22,7 @@ ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
 
 _RELEASES = TERMINAL | {State.HOLDDOWN}
+_CLAIMS = (State.EVALUATING, State.READY)
 _WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
 
 
@@ -71,6 +73,8 @@ class Ledger:
         try:
             return self._moved(case, move, now, who)
         except IntegrityError as error:
+            if move.to not in _CLAIMS:
+                raise
             target = move.changes.get("owns", case.owns)
             raise ConflictError(f"another remediation owns the target {target!r}") from error
 
@@ -166,8 +170,8 @@ def _claim(result: Any, otherwise: str) -> None:
         raise ConflictError(f"{otherwise} meanwhile")
 
 
-def verify(engine: Engine, key: bytes) -> int:
-    """Return how many audit rows the chain has. Raises LedgerError that names the first broken one."""
-    with Session(engine) as session, session.begin():
+def verify(engine: Engine, key: bytes, known: tuple[int, str] | None = None) -> int:
+    """Return how many audit rows the chain has. Raises LedgerError that names the first broken one; see chain.py."""
+    with Session(engine.execution_options(**READ)) as session:
         rows = session.scalars(select(Audit).order_by(Audit.seq).execution_options(yield_per=1000))
-        return chain.verify(rows, session.get_one(Head, 1), key)
+        return chain.verify(rows, session.get_one(Head, 1), key, known)

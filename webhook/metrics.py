@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -23,6 +24,13 @@ NO_ACTION = "none"
 _BUCKETS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
 
 
+class Refused(StrEnum):
+    """Why a notification was answered with 503."""
+
+    FULL = "full"
+    LEDGER = "ledger"
+
+
 class Metrics:
     """Counts what is received and what moves; an Observer of the orchestrator."""
 
@@ -32,6 +40,7 @@ class Metrics:
 
         self.notifications = counter("notifications_received", "Notifications stored.")
         self.repeated = counter("notifications_repeated", "Notifications that were waiting in the inbox already.")
+        self.refusals = counter("notifications_refused", "Notifications that were not stored.", "reason")
         self.alerts = counter("alerts_received", "Alerts in stored notifications.", "status")
         self.truncated = counter("alerts_truncated", "Alerts that Alertmanager left out of notifications.")
         self.dropped = counter("alerts_dropped", "Alerts that started nothing.", "reason")
@@ -50,25 +59,37 @@ class Metrics:
         self._know(policies)
 
     def _know(self, policies: Iterable[Policy]) -> None:
-        for status in ("firing", "resolved"):
-            self.alerts.labels(status)
-        for reason in BLOCKING:
-            self.blocked.labels(reason.value)
-        for reason in DROPPING:
-            self.dropped.labels(reason.value)
+        known: tuple[tuple[Counter, Iterable[str]], ...] = (
+            (self.refusals, Refused), (self.alerts, ("firing", "resolved")), (self.blocked, BLOCKING),
+            (self.dropped, DROPPING),
+        )  # fmt: skip
+        for metric, values in known:
+            for value in values:
+                metric.labels(value)
         for policy in policies:
-            for action in {NO_ACTION, *(step.action for step in policy.steps)}:
-                if action != NO_ACTION:
-                    self.planned.labels(policy.name, action)
-                for outcome in Outcome:
-                    self.finished.labels(policy.name, action, outcome.value)
+            self._know_policy(policy)
 
-    def received(self, notification: Notification) -> None:
-        """Count a notification that was stored."""
+    def _know_policy(self, policy: Policy) -> None:
+        actions = {step.action for step in policy.steps}
+        for action in actions:
+            self.planned.labels(policy.name, action)
+        for action in {NO_ACTION, *actions}:
+            for outcome in Outcome:
+                self.finished.labels(policy.name, action, outcome.value)
+
+    def received(self, notification: Notification, repeated: bool = False) -> None:
+        """Count a notification that was stored, or `repeated` while it waits there."""
+        if repeated:
+            self.repeated.inc()
+            return
         self.notifications.inc()
         self.truncated.inc(notification.truncated_alerts)
         for alert in notification.alerts:
             self.alerts.labels(alert.status).inc()
+
+    def refused(self, reason: Refused) -> None:
+        """Count a notification that could not be stored."""
+        self.refusals.labels(reason.value).inc()
 
     def moved(self, before: Remediation, move: Move, after: Remediation) -> None:
         """Count a transition."""

@@ -113,7 +113,8 @@ class Orchestrator:
         self._abandoned: list[Future[object]] = []
 
     def step(self, now: float) -> int:
-        """Move each due remediation by one transition and return how many moved. Raises SQLAlchemyError."""
+        """Move each due remediation by one transition; return how much was done. Raises SQLAlchemyError."""
+        self.tools.questions.begin()
         return self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
 
     def next_due(self) -> float | None:
@@ -171,7 +172,7 @@ class Orchestrator:
         decision = self._decide(case, now)
         if isinstance(decision, Run):
             self._run(case)
-            return 0
+            return 1
         return self._commit(case, decision, now)
 
     def _decide(self, case: Remediation, now: float) -> Move | Stay | Run:

@@ -34,7 +34,7 @@ def plan(case: Remediation, policy: Policy, seen: Mapping[str, Any], tools: Tool
         return Block(Reason.TARGET, {"error": str(error)})
     except (PlanError, PolicyError, PluginError, ValidationError) as error:
         return escalate(case, Reason.UNPLANNABLE, error=str(error), planned_action=step.action)
-    baseline = verify.sample(judged, tools.questions, now, now)
+    baseline = verify.sample(judged, tools.questions, now)
     if "error" in baseline:
         return Block(Reason.PROMETHEUS, {"error": baseline["error"]})
     return _planned(case, policy, made, judged, {"conditions": seen, "baseline": baseline, "rung": case.rung})

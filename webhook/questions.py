@@ -29,48 +29,53 @@ class Alerts(Protocol):
 
 
 class Questions:
-    """Asks; `now` is the time of the step, which all that is asked in one step shares."""
+    """Asks. Within one step of the orchestrator, who was found to be down is not asked again."""
 
     def __init__(self, prometheus: Source, alertmanager: Alerts) -> None:
         self.prometheus = prometheus
         self.alertmanager = alertmanager
-        self._down: tuple[float, SourceError] | None = None
-        self._unanswered: tuple[float, AlertmanagerError] | None = None
-        self._active: tuple[float, frozenset[str]] | None = None
+        self._down: SourceError | None = None
+        self._unanswered: AlertmanagerError | None = None
+        self._active: frozenset[str] = frozenset()
+        self._asked = float("-inf")
+        self._this_step = False
 
-    def instant(self, query: str, time: float, now: float) -> Vector:
+    def begin(self) -> None:
+        """Begin a step: forget who was down."""
+        self._down = self._unanswered = None
+        self._this_step = False
+
+    def instant(self, query: str, time: float) -> Vector:
         """Return `query` at `time`. Raises SourceError; at once if Prometheus was found to be down in this step."""
-        if self._down and self._down[0] == now:
-            raise self._down[1]
+        if self._down:
+            raise self._down
         try:
             return self.prometheus.instant(query, time)
         except SecretError as error:
             raise SourceError(SourceReason.REFUSED, str(error)) from error
         except SourceError as error:
-            if error.reason in _DOWN:
-                self._down = now, error
+            self._down = error if error.reason in _DOWN else None
             raise
 
     def is_active(self, fingerprint: str, since: float, now: float) -> bool:
         """Return whether Alertmanager has the alert, neither silenced nor inhibited. Raises AlertmanagerError.
 
-        since: when we heard of the alert; an older answer could not know it.
+        since: when we heard of the alert, in Unix seconds; an older answer could not know it.
         """
-        if self._unanswered and self._unanswered[0] == now:
-            raise self._unanswered[1]
-        asked, active = self._active or (float("-inf"), frozenset())
-        if asked < since or now - asked > _FRESH_SECONDS:
-            active = self._ask(now)
-        return fingerprint in active
+        if self._unanswered:
+            raise self._unanswered
+        fresh = since < self._asked and 0 <= now - self._asked <= _FRESH_SECONDS
+        if not (self._this_step or fresh):
+            self._ask(now)
+        return fingerprint in self._active
 
-    def _ask(self, now: float) -> frozenset[str]:
+    def _ask(self, now: float) -> None:
         try:
-            active = self.alertmanager.active()
+            self._active = self.alertmanager.active()
         except AlertmanagerError as error:
-            self._unanswered = now, error
+            self._unanswered = error
             raise
-        self._active = now, active
-        return active
+        self._asked, self._this_step = now, True
 
 
 def shown(answer: Vector) -> list[dict[str, Any]]:

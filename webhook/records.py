@@ -137,6 +137,10 @@ class Records:
         with Session(self.engine) as session:
             return session.get_one(Head, 1)
 
+    def last_row(self) -> Audit | None:
+        """Return the last row of the chain."""
+        return next(iter(self.audit(limit=1)), None)
+
     def _all(self, statement: Select[RowT]) -> list[RowT]:
         with Session(self.engine) as session:
             return list(session.scalars(statement))

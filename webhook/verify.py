@@ -20,11 +20,11 @@ from presagio.webhook.tools import Tools
 _GRACE = 3600.0
 
 
-def sample(verification: Verification, questions: Questions, time: float, now: float) -> Json:
+def sample(verification: Verification, questions: Questions, time: float) -> Json:
     """Return one look at Prometheus, as it goes into the ledger: time, sample, the series judged, or the error."""
     try:
-        answer = questions.instant(verification.query, time, now)
-        data = [questions.instant(query, time, now) for query in verification.data]
+        answer = questions.instant(verification.query, time)
+        data = [questions.instant(query, time) for query in verification.data]
     except SourceError as error:
         return {"time": time, "sample": Sample.NO_DATA.value, "error": str(error)}
     verdict = verification.judge(answer, data)
@@ -50,8 +50,9 @@ def start(case: Remediation, tools: Tools, now: float) -> Move:
 
 def watch(case: Remediation, tools: Tools, now: float) -> Move | Stay:
     """VERIFYING: take the sample that is due. n good ones in a row are success; at the deadline the last decides."""
+    del now
     verification = verification_of(case)
-    samples = [*(case.samples or []), sample(verification, tools.questions, case.not_before, now)]
+    samples = [*(case.samples or []), sample(verification, tools.questions, case.not_before)]
     changes, facts = {"samples": samples}, {"samples": samples, "needed": verification.samples}
     if streak(samples) >= verification.samples:
         return Move(State.VERIFIED, Reason.GOOD_SAMPLES, facts, changes)

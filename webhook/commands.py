@@ -1,0 +1,67 @@
+"""The webhook's sub-commands. Loaded at `presagio --help`: everything heavy is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from presagio.toolkit.cli import add_log_flags, add_server_flags
+
+_CONFIG = "webhook.yml"
+_STORAGE = "data/webhook"
+
+
+class WebhookCommand:
+    """`presagio webhook`: hear, decide, act, verify."""
+
+    help = "receive alerts of Alertmanager and remedy them by policy"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the flags of a server."""
+        add_server_flags(parser, config=_CONFIG, address=":3001", storage=_STORAGE)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Serve until told to stop."""
+        from presagio.toolkit.serve import serve
+        from presagio.webhook.server import WebhookWing
+
+        return serve(WebhookWing(), arguments)
+
+
+class AuditCommand:
+    """`presagio audit`: what was done, by whom, and whether the record of it is whole."""
+
+    help = "list, show and verify the ledger of remediations"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare list, show and verify."""
+        actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="audit_action")
+        listing = actions.add_parser("list", help="list remediations, the newest first")
+        listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+        listing.add_argument("--all", action="store_true", help="alerts that started nothing too")
+        show = actions.add_parser("show", help="tell the story of one remediation")
+        show.add_argument("remediation", type=int, metavar="ID", help="its id")
+        verify = actions.add_parser("verify", help="check that no row was changed, removed or added")
+        verify.add_argument(
+            "--head", metavar="SEQ:HASH", help="a row known from elsewhere, such as presagio_ledger_head_info"
+        )
+        for action in (listing, show, verify):
+            self._common(action)
+
+    def _common(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--storage.path", dest="storage_path", type=Path, default=Path(_STORAGE), metavar="DIR",
+            help=f"the webhook's folder (default: {_STORAGE})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--config.file", dest="config_file", type=Path, metavar="FILE",
+            help="the webhook's configuration, if it moves the ledger or its key",
+        )  # fmt: skip
+        parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        add_log_flags(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Print what was asked for; 1 if the ledger does not verify."""
+        from presagio.webhook.audit import run
+
+        return run(arguments)

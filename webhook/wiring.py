@@ -1,0 +1,90 @@
+"""Where the webhook is put together: the only place that knows all its parts."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from presagio.actions import base
+from presagio.toolkit.clock import Clock
+from presagio.toolkit.log import get_log
+from presagio.toolkit.prometheus import Prometheus
+from presagio.webhook import chain
+from presagio.webhook.alertmanager import Alertmanager
+from presagio.webhook.config import WebhookConfig
+from presagio.webhook.courier import Courier
+from presagio.webhook.database import open_sqlite
+from presagio.webhook.errors import LedgerError
+from presagio.webhook.inbox import Inbox
+from presagio.webhook.ledger import Ledger
+from presagio.webhook.loop import Loop
+from presagio.webhook.metrics import LedgerCollector, Metrics
+from presagio.webhook.orchestrator import Orchestrator
+from presagio.webhook.questions import Questions, Source
+from presagio.webhook.records import Records
+from presagio.webhook.tools import Tools
+
+_KEY = "ledger.key"
+_LOCK = "orchestrator.lock"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The webhook, put together and not yet started."""
+
+    engine: Engine
+    inbox: Inbox
+    records: Records
+    metrics: Metrics
+    prometheus: Source
+    loop: Loop
+    workers: ThreadPoolExecutor
+
+
+def ledger_path(config: WebhookConfig, storage: Path) -> Path:
+    """Return where the ledger is: in the storage folder, unless the configuration says otherwise."""
+    return storage / config.ledger.path
+
+
+def key_path(config: WebhookConfig, storage: Path) -> Path:
+    """Return where the key of the ledger's chain is."""
+    return config.ledger.key_file or storage / _KEY
+
+
+def key(config: WebhookConfig, storage: Path) -> bytes:
+    """Return the ledger's key; make it at the first start. Raises LedgerError if the ledger is there without it."""
+    path = key_path(config, storage)
+    if config.ledger.key_file is None and not ledger_path(config, storage).exists():
+        return chain.make_key(path)
+    try:
+        return chain.read_key(path)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error}; without the ledger's key nothing can be added to it, restore the file"
+        ) from error
+
+
+def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clock: Clock) -> Parts:
+    """Return the webhook made of `config`. Raises LedgerError, SecretError."""
+    secret = key(config, storage)
+    engine = open_sqlite(ledger_path(config, storage))
+    records, metrics = Records(engine), Metrics(registry, config.policies)
+    registry.register(LedgerCollector(records))
+    chain.check_key(records.last_row(), secret)
+    news = threading.Event()
+    inbox, ledger = Inbox(engine, news.set), Ledger(engine, secret, config.timers.evaluation_deadline)
+    prometheus, alertmanager = Prometheus(config.prometheus), Alertmanager(config.alertmanager)
+    questions = Questions(Prometheus(config.prometheus), alertmanager)
+    tools = Tools(config.policies, records, questions, base.load, config.timers, lambda: secrets.token_hex(4))
+    workers = ThreadPoolExecutor(config.timers.workers, "action")
+    log = get_log("orchestrator")
+    machine = Orchestrator(ledger, inbox, tools, workers, metrics, log, on_outcome=news.set)
+    courier = Courier(ledger, records, alertmanager, get_log("courier"))
+    loop = Loop(machine, courier.deliver, news, storage / _LOCK, clock, metrics, log)
+    return Parts(engine, inbox, records, metrics, prometheus, loop, workers)
