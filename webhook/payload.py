@@ -94,4 +94,5 @@ def parse(body: bytes) -> Notification:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
-        raise PayloadError(f"no notification of Alertmanager's, version 4: {where}: {first['msg'].lower()}") from None
+        what = first["msg"][:1].lower() + first["msg"][1:]
+        raise PayloadError(f"no notification of Alertmanager's, version 4: {where}: {what}") from None
