@@ -56,10 +56,14 @@ def split(command: str) -> list[str]:
     return argv
 
 
+def pieces(command: str) -> list[str]:
+    """Return quoted parts and escaped characters, each as one piece, and all other characters one by one."""
+    return _PIECE.findall(command)
+
+
 def _check(command: str) -> None:
-    pieces = _PIECE.findall(command)
-    expanded = "".join("_" if piece.startswith("'") else piece for piece in pieces)
-    bare = "".join(piece if len(piece) == 1 else "_" for piece in pieces)
+    expanded = "".join("_" if piece.startswith("'") else piece for piece in pieces(command))
+    bare = "".join(piece if len(piece) == 1 else "_" for piece in pieces(command))
     checks = (
         [(command, rule) for rule in _SUBSTITUTIONS] + [(expanded, _VARIABLE)] + [(bare, rule) for rule in _SYNTAX]
     )
