@@ -36,7 +36,7 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 class ScaleByParams(Model):
-    """What a policy may write under `kubernetes.scale_by:`."""
+    """What a policy may write under `kubernetes.scale_by:`; a bare number is `by`."""
 
     by: int = Field(ge=-100, le=100, description="replicas more; fewer if negative")
     deployment: str = Field("${deployment}", description="name; ${label} may fill a part of it")
@@ -45,6 +45,11 @@ class ScaleByParams(Model):
     )
     min: int = Field(1, ge=0, description="never fewer replicas than this")
     max: int = Field(20, ge=1, description="never more replicas than this")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, params: object) -> object:
+        return {"by": params} if isinstance(params, int) else params
 
     @field_validator("by")
     @classmethod

@@ -36,7 +36,7 @@ def _params(model: type[BaseModel], params: Any, place: Path) -> Iterator[Findin
     except ConfigError as error:
         for mistake in error.mistakes:
             if isinstance(mistake, Mistake):
-                yield Finding((*place, *_steps(mistake.path)), mistake.expected, mistake.got)
+                yield Finding((*place, *_steps(mistake.path.removesuffix(".[key]"))), mistake.expected, mistake.got)
 
 
 def _never(_: Mapping[str, Any]) -> bool:

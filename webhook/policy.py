@@ -81,12 +81,12 @@ class Policy(Model):
     name: str = Field(min_length=1, max_length=200, description="unique; names the policy in ledger and metrics")
     description: str = Field("", description="for people")
     match: Mapping[str, Matcher] = Field(
-        min_length=1, description='labels that the alert has: equal, or fully matching a regular expression "=~a|b"'
+        description='labels that the alert has: equal, or fully matching a regular expression "=~a|b"'
     )
     when: tuple[When, ...] = Field((), description="PromQL conditions that must all hold before anything is done")
     mode: KnownMode = Field(Mode.DRY_RUN, description="dry-run or auto")
     priority: Priority = Field(Priority.MEDIUM, description="critical, high, medium or low: which policy goes first")
-    actions: tuple[Mapping[str, Any], ...] = Field(min_length=1, description="ladder of actions, tried in order")
+    actions: tuple[Mapping[str, Any], ...] = Field(description="ladder of actions, tried in order")
     verify: Verify = Field(description="how success is told")
     guards: Guards = Field(default_factory=Guards, description="limits on acting")
 
@@ -100,6 +100,8 @@ class Policy(Model):
     @field_validator("actions")
     @classmethod
     def _one_each(cls, actions: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+        if not actions:
+            raise ValueError("at least one action, got none")
         for action in actions:
             if len(action) != 1:
                 raise ValueError(f"one action an item, such as '- command: {{argv: [...]}}', got {list(action)}")
@@ -108,7 +110,8 @@ class Policy(Model):
     @property
     def steps(self) -> tuple[Step, ...]:
         """Return the ladder."""
-        return tuple(Step(name, params or {}) for action in self.actions for name, params in action.items())
+        found = ((name, params) for action in self.actions for name, params in action.items())
+        return tuple(Step(name, {} if params is None else params) for name, params in found)
 
     @cached_property
     def revision(self) -> str:

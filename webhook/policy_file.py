@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from presagio.toolkit.errors import ConfigError
 from presagio.toolkit.labels import escape
@@ -98,7 +98,14 @@ class Service(Model):
     """The actions of one service."""
 
     description: str = Field("", description="for people")
-    actions: Mapping[Text, Entry] = Field(min_length=1, description="name of an action: what it is")
+    actions: Mapping[Text, Entry] = Field(description="name of an action: what it is")
+
+    @field_validator("actions")
+    @classmethod
+    def _some(cls, actions: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        if not actions:
+            raise ValueError("at least one action, got none")
+        return actions
 
 
 class PolicyFile(Model):

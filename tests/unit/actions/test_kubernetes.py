@@ -43,6 +43,10 @@ def test_labels_never_become_a_path() -> None:
         planned(FakeApps(3), namespace="${evil}")
 
 
+def test_a_bare_number_is_by() -> None:
+    assert ScaleByParams.model_validate(2) == ScaleByParams(by=2)
+
+
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease"])
 def test_what_belongs_to_kubernetes_is_left_alone(namespace: str) -> None:
     with pytest.raises(PlanError, match=f"namespace '{namespace}' belongs to Kubernetes itself"):

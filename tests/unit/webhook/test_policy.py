@@ -54,7 +54,7 @@ def test_all_labels_of_match_must_fit(match: dict[str, str], labels: dict[str, s
 
 @pytest.mark.parametrize("match", [{}, {"alertname": ""}, {"alertname": "=~.*"}, {"a": "", "b": "=~x?"}])
 def test_an_empty_match_means_nothing_never_everything(match: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match=r"at least 1 item|at least one label that the alert must have"):
+    with pytest.raises(ValidationError, match="at least one label that the alert must have"):
         policy(match=match)
 
 
@@ -199,7 +199,7 @@ def test_the_ladder_is_in_order() -> None:
         ({"match": {"a": "=~("}}, r"a regular expression after =~ \(missing \), .*\), got '=~\('"),
         ({"when": ["a > bool 1"]}, "a comparison without 'bool', whose answer is empty when it does not hold, got"),
         ({"when": ["a > ${x}"]}, "each placeholder as a label's value between double quotes"),
-        ({"actions": []}, "at least 1 item"),
+        ({"actions": []}, "at least one action, got none"),
         ({"actions": [{"a": {}, "b": {}}]}, r"one action an item, such as .*, got \['a', 'b'\]"),
         ({"verify": {"query": "a and b"}}, r"one comparison such as 'x < 5' as query, or 'data' beside it, got 'a"),
         ({"verify": {"query": "1 < 2"}}, "one comparison such as 'x < 5' as query"),
