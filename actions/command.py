@@ -48,6 +48,7 @@ def _argv(argv: tuple[str, ...]) -> tuple[str, ...]:
 Argv = Annotated[tuple[str, ...], Field(min_length=1, max_length=256)]
 Template = Annotated[Argv, AfterValidator(_argv)]
 ExitCode = Annotated[int, Field(ge=1, le=255)]
+_MOST_WORDS = 160
 
 
 class _Common(Model):
@@ -169,7 +170,12 @@ def _evidence(argv: Sequence[str], result: process.Result) -> Evidence:
         "output_bytes": result.output_bytes,
         "seconds": round(result.seconds, 3),
     }
-    return Evidence(f"{argv[0]!r} {how} after {result.seconds:.1f} s", facts)
+    return Evidence(f"{argv[0]!r} {how} after {result.seconds:.1f} s{_last_words(result.output)}", facts)
+
+
+def _last_words(output: str) -> str:
+    lines = output.strip().splitlines()
+    return f": {lines[-1][:_MOST_WORDS]}" if lines else ""
 
 
 def _environment(call: Invocation, own: Mapping[str, str]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from stack import HEALTHY_BYTES, Stack
 from timeline import StoryError, Timeline
 
 ENOUGH_CONFIDENCE = 0.6
-END_STATES = {"VERIFIED", "HOLDDOWN", "CLOSED"}
-BAD_STATES = {"ESCALATED", "DROPPED", "INEFFECTIVE", "INCONCLUSIVE", "UNKNOWN", "CANCELLED"}
+END_STATES = {"verified", "holddown", "closed"}
+BAD_STATES = {"escalated", "dropped", "ineffective", "inconclusive", "unknown", "cancelled"}
 
 
 class Story:
@@ -97,7 +97,7 @@ class Story:
 
     def _follow(self, told: set[int]) -> Mapping[str, Any] | None:
         rows = self._api("/api/v1/remediations")["remediations"]
-        mine = [row for row in rows if row["service_id"] == "checkout" and row["state"] != "DROPPED"]
+        mine = [row for row in rows if row["service_id"] == "checkout" and row["state"] != "dropped"]
         if not mine:
             return None
         story: Mapping[str, Any] = self._api(f"/api/v1/remediations/{mine[0]['id']}")
