@@ -7,14 +7,16 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Engine
 
-from presagio.actions.base import ActionClass, Evidence, Plan, Probe, Target
+from presagio.actions.base import Action, ActionClass, Evidence, Plan, Probe, Target
 from presagio.toolkit.clock import ManualClock
 from presagio.toolkit.errors import SourceError, SourceReason
 from presagio.toolkit.log import get_log
@@ -84,15 +86,17 @@ class FakeAlertmanager:
         self.sent.extend(alerts)
 
 
+class Size(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = 1
+
+
 class FakeAction:
     """Does nothing to the world but remember it: `effects` are the attempt ids whose effect took place."""
 
-    class Params(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-
-        size: int = 1
-
-    action_class: ActionClass = ActionClass.ONCE
+    Params: ClassVar[type[BaseModel]] = Size
+    action_class = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 60.0
 
     def __init__(self, name: str) -> None:
@@ -193,13 +197,12 @@ class World:
         self.alertmanager = FakeAlertmanager()
         self.actions = {name: FakeAction(name) for name in ("fix", "other")}
         self.counter = itertools.count(1)
-        self.workers = workers or Inline()
-        self.restart()
+        self.engine: Engine = open_sqlite(self.path)
+        self.restart(workers or Inline())
 
     def restart(self, workers: Any = None) -> None:
-        if hasattr(self, "engine"):
-            self.engine.dispose()
-        self.workers = workers or self.workers
+        self.engine.dispose()
+        self.workers: Any = workers or self.workers
         self.engine = open_sqlite(self.path)
         self.ledger = Ledger(self.engine, KEY)
         self.inbox = Inbox(self.engine)
@@ -214,8 +217,12 @@ class World:
         """Put other policies in force, as a reload does."""
         self.policies = policies
         questions = Questions(self.prometheus, self.alertmanager)
-        tools = Tools(policies, self.records, questions, self.actions.__getitem__, self.timers, self._token)
+        tools = Tools(policies, self.records, questions, self._action, self.timers, self._token)
         self.machine = Orchestrator(self.ledger, self.inbox, tools, self.workers, self.metrics, get_log("test"))
+
+    def _action(self, name: str) -> Action[Any]:
+        # A cast, since the class of ours can be changed by a test.
+        return cast(Action[Any], self.actions[name])
 
     def _token(self) -> str:
         return f"{next(self.counter):08x}"
@@ -271,6 +278,9 @@ class World:
         assert found is not None, f"there is no remediation {number}"
         return found
 
+    def samples(self, number: int = 1) -> list[dict[str, Any]]:
+        return self.case(number).samples or []
+
     def states(self, number: int = 1) -> list[State]:
         return [State(row.target) for row in self.records.story(number)]
 
@@ -286,8 +296,6 @@ class World:
 
 
 def alert(fingerprint: str, status: str, starts: float, **labels: str) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
     named = {"alertname": "Leak", "service_id": "shop", **labels}
     return {
         "fingerprint": fingerprint, "status": status, "labels": named, "annotations": {"summary": "it leaks"},

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, send_from_directory
+from flask import Blueprint, Response, abort, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import Unauthorized
 
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.errors import SourceError
+from presagio.toolkit.httperrors import answer
 from presagio.toolkit.webconfig import Guard
 from presagio.webhook import scores, words
 from presagio.webhook.documents import alertname
@@ -105,9 +105,11 @@ def _routes(pages: Blueprint, view: View) -> None:
         members = view.records.members(remediation)
         return render_template("remediation.html", card=_card(view, case, now), members=members, now=now)
 
+    sheet = (_PAGES / "style.css").read_text()
+
     @pages.get("/style.css")
     def style() -> Response:
-        return send_from_directory(_PAGES, "style.css", max_age=60)
+        return Response(sheet, mimetype="text/css")
 
 
 def _services(prometheus: Source, now: float) -> tuple[list[Service], str | None]:
@@ -139,5 +141,5 @@ def _harden(response: Response) -> Response:
     return response
 
 
-def _trouble(_: SQLAlchemyError) -> Any:
-    raise ServiceUnavailable("the ledger cannot be read now; the log tells why")
+def _trouble(_: SQLAlchemyError) -> Response:
+    return answer(503, "the ledger cannot be read now; the log tells why")

@@ -37,7 +37,8 @@ def plan(case: Remediation, policy: Policy, seen: Mapping[str, Any], tools: Tool
     baseline = verify.sample(judged, tools.questions, now)
     if "error" in baseline:
         return Block(Reason.PROMETHEUS, {"error": baseline["error"]})
-    return _planned(case, policy, made, judged, {"conditions": seen, "baseline": baseline, "rung": case.rung})
+    chosen = {"conditions": seen, "baseline": baseline, "rung": case.rung, "action": step.action}
+    return _planned(case, policy, made, judged, chosen)
 
 
 def _made(action: Action[Any], step: Step, target: Target) -> Plan:
@@ -47,9 +48,9 @@ def _made(action: Action[Any], step: Step, target: Target) -> Plan:
 def _planned(case: Remediation, policy: Policy, made: Plan, judged: Verification, facts: Mapping[str, Any]) -> Move:
     document = asdict(made)
     changes = {
-        "policy": policy.name, "policy_revision": policy.revision, "mode": policy.mode.value, "action": made.action,
-        "plan": document, "plan_hash": hash_of(case, policy, document), "verification": asdict(judged),
-        "baseline": facts["baseline"], "samples": [], "evidence": None,
+        "policy": policy.name, "policy_revision": policy.revision, "mode": policy.mode.value,
+        "action": facts["action"], "plan": document, "plan_hash": hash_of(case, policy, document),
+        "verification": asdict(judged), "baseline": facts["baseline"], "samples": [], "evidence": None,
     }  # fmt: skip
     told = {
         name: changes[name] for name in ("policy", "policy_revision", "mode", "plan", "plan_hash", "verification")

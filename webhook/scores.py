@@ -78,10 +78,13 @@ def services(prometheus: Source, now: float) -> list[Service]:
     answer = prometheus.instant(_QUERY, now)
     found: dict[tuple[str, str, frozenset[tuple[str, str]]], Signal] = {}
     for labels, value in zip(answer.labels, answer.values.tolist(), strict=True):
+        family = FAMILIES.get(labels.get("__name__", ""))
+        if family is None:
+            continue
         own = {name: text for name, text in labels.items() if name not in _OURS}
         key = (labels.get("service_id", ""), labels.get("signal", ""), frozenset(own.items()))
         signal = found.setdefault(key, Signal(key[1], own))
-        setattr(signal, FAMILIES[labels["__name__"]], value)
+        setattr(signal, family, value)
     grouped: defaultdict[str, list[Signal]] = defaultdict(list)
     for (service_id, _, _), signal in found.items():
         grouped[service_id].append(signal)

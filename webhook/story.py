@@ -86,8 +86,8 @@ def tell(row: Audit) -> Line:
     """Return a row in words."""
     facts: dict[str, Any] = json.loads(row.facts)
     reason = Reason(row.reason)
-    text = _watching(facts) if "query" in facts else _SENTENCES[reason].format_map(_words(facts))
-    return Line(row.seq, row.time, row.source, State(row.target), reason, row.who, text, facts)
+    text = _watching(facts) if "query" in facts else _SENTENCES[reason].format_map(_words(facts)).rstrip(": ")
+    return Line(row.seq, row.time, row.source, State(row.target), reason, row.who, text or reason.value, facts)
 
 
 def clock(time: float) -> str:

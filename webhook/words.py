@@ -64,4 +64,9 @@ def pretty(facts: Any) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False, sort_keys=True, default=str)
 
 
-FILTERS: tuple[Callable[..., str], ...] = (number, moment, hour, duration, ago, tone, plain, pretty)
+def line(facts: Any) -> str:
+    """Return facts as JSON on one line."""
+    return json.dumps(facts, ensure_ascii=False, default=str)
+
+
+FILTERS: tuple[Callable[..., str], ...] = (number, moment, hour, duration, ago, tone, plain, pretty, line)

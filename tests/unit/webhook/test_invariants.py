@@ -3,8 +3,10 @@
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from fake_world import Inline, Slow, World, after_the_effect, policy
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from presagio.actions.base import ActionClass, NotAppliedError, Probe, UnknownOutcomeError
 from presagio.webhook.states import TERMINAL, State
+from presagio.webhook.tables import Audit, Remediation
 
 SAMPLES = 3
 MEMORY = Path("/dev/shm")
@@ -36,7 +39,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("probe"), st.sampled_from(list(Probe))),
 )
 
-OUTCOMES = {
+OUTCOMES: dict[str, Callable[[], Exception]] = {
     "before": lambda: NotAppliedError("before"),
     "unknown": lambda: UnknownOutcomeError("unknown"),
     "unknown after": lambda: after_the_effect(UnknownOutcomeError("unknown")),
@@ -48,18 +51,18 @@ OUTCOMES = {
 class Life:
     """Carries events out. A kill loses what workers were doing: half of it before, half of it after the effect."""
 
-    def __init__(self, world):
+    def __init__(self, world: World) -> None:
         self.world = world
         self.kills = 0
 
-    def live(self, event):
+    def live(self, event: tuple[Any, ...]) -> None:
         name, *arguments = event
         getattr(self, name)(*arguments)
         if name != "kill":
             self.world.run()
         self.one_at_a_time()
 
-    def one_at_a_time(self):
+    def one_at_a_time(self) -> None:
         """No target is worked on by two remediations."""
         records = self.world.records
         intents = [
@@ -68,40 +71,40 @@ class Life:
         assert len(intents) == len(set(intents))
         assert set(intents) <= {lease.target for lease in records.leases()}
 
-    def fire(self, fingerprint, service, starts, active):
+    def fire(self, fingerprint: str, service: str, starts: float, active: bool) -> None:
         self.world.fire(f"{fingerprint}-{service}", 1_699_000_000.0 + starts, active, service_id=service)
 
-    def resolve(self, fingerprint, service, starts):
+    def resolve(self, fingerprint: str, service: str, starts: float) -> None:
         self.world.resolve(f"{fingerprint}-{service}", 1_699_000_000.0 + starts, service_id=service)
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         self.world.run(seconds, every=max(1.0, seconds / 4))
 
-    def clock(self, seconds):
+    def clock(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
 
-    def good(self, value):
+    def good(self, value: bool | float | None) -> None:
         self.world.prometheus.good = value
 
-    def holds(self, value):
+    def holds(self, value: bool) -> None:
         self.world.prometheus.holds = value
 
-    def prometheus(self, down):
+    def prometheus(self, down: bool) -> None:
         self.world.prometheus.down = down
 
-    def alertmanager(self, down):
+    def alertmanager(self, down: bool) -> None:
         self.world.alertmanager.down = down
 
-    def apply(self, outcome):
+    def apply(self, outcome: str) -> None:
         self.world.fix.script.append(OUTCOMES[outcome]())
 
-    def probe(self, says):
+    def probe(self, says: Probe) -> None:
         self.world.fix.says = says
 
-    def work(self):
+    def work(self) -> None:
         self.world.workers.work()
 
-    def kill(self):
+    def kill(self) -> None:
         self.kills += 1
         if self.kills % 2:
             self.world.workers.work()
@@ -116,7 +119,9 @@ class Life:
     mode=st.sampled_from(["auto", "auto", "dry-run"]),
     rungs=st.integers(1, 2),
 )
-def test_every_alert_reaches_an_end_and_no_effect_happens_twice(events, kind, undo, mode, rungs):
+def test_every_alert_reaches_an_end_and_no_effect_happens_twice(
+    events: list[tuple[Any, ...]], kind: ActionClass, undo: bool, mode: str, rungs: int
+) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         world = World(Path(folder), policy(mode=mode, actions=[{"fix": {}}] * rungs), workers=Slow())
         world.fix.action_class = kind
@@ -131,7 +136,7 @@ def test_every_alert_reaches_an_end_and_no_effect_happens_twice(events, kind, un
         world.engine.dispose()
 
 
-def check(world, notified):
+def check(world: World, notified: int) -> None:
     cases = world.records.recent(10_000)
     assert all(case.state in TERMINAL for case in cases)
     assert len(cases) <= notified
@@ -146,7 +151,7 @@ def check(world, notified):
         assert effects == {}
 
 
-def story(world, case):
+def story(world: World, case: Remediation) -> None:
     rows = world.records.story(case.id)
     attempts = [json.loads(row.facts)["attempt_id"] for row in rows if row.target == State.INTENT]
     assert len(attempts) == len(set(attempts))
@@ -157,10 +162,10 @@ def story(world, case):
             last = [one["sample"] for one in json.loads(row.facts)["samples"]][-SAMPLES:]
             assert last == ["good"] * SAMPLES
     if world.fix.action_class is ActionClass.ONCE:
-        never_twice(world, rows)
+        never_twice(rows)
 
 
-def never_twice(world, rows):
+def never_twice(rows: list[Audit]) -> None:
     """After an unknown outcome, class D is not tried again: the probe says it was applied, or a person is told."""
     for index, row in enumerate(rows):
         if row.target == State.UNKNOWN:
@@ -170,7 +175,9 @@ def never_twice(world, rows):
 
 @given(st.lists(st.sampled_from(["f", "g", "h"]), min_size=1, max_size=12), st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_copies_and_orders_of_the_same_alerts_make_one_remediation_a_target(names, data):
+def test_copies_and_orders_of_the_same_alerts_make_one_remediation_a_target(
+    names: list[str], data: st.DataObject
+) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         world = World(Path(folder))
         for name in names:

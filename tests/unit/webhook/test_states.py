@@ -1,5 +1,7 @@
 """The table of states against the contract, word for word: shared by docs/remediation.md."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from presagio.webhook.states import BLOCKING, LIVE, TERMINAL, TRANSITIONS, Reason, State, allowed
@@ -36,28 +38,28 @@ SUPERSEDED -> CLOSED
 LATER = {State.AWAITING_APPROVAL, State.CANCELLED, State.SUPERSEDED}
 
 
-def ways(text):
+def ways(text: str) -> Iterator[tuple[State, State]]:
     for line in text.strip().splitlines():
         source, targets = line.split(" -> ")
         yield from ((State[source], State[target]) for target in targets.split())
 
 
-def test_every_way_of_the_contract_is_in_the_table():
+def test_every_way_of_the_contract_is_in_the_table() -> None:
     missing = [way for way in ways(CONTRACT) if not allowed(*way)]
     assert missing == []
 
 
-def test_the_table_has_no_other_way():
+def test_the_table_has_no_other_way() -> None:
     known = {*ways(CONTRACT), *ways(OURS), *((state, State.ESCALATED) for state in LIVE)}
     assert {(way.source, way.target) for way in TRANSITIONS} == known
 
 
-def test_every_way_stands_once():
+def test_every_way_stands_once() -> None:
     pairs = [(way.source, way.target) for way in TRANSITIONS]
     assert len(pairs) == len(set(pairs))
 
 
-def test_what_a_later_issue_walks_is_marked():
+def test_what_a_later_issue_walks_is_marked() -> None:
     unused = {(way.source, way.target) for way in TRANSITIONS if not way.used}
     assert unused == {
         *((way.source, way.target) for way in TRANSITIONS if {way.source, way.target} & LATER),
@@ -66,12 +68,12 @@ def test_what_a_later_issue_walks_is_marked():
 
 
 @pytest.mark.parametrize("state", State)
-def test_an_end_has_no_way_out_and_all_others_lead_to_one(state):
+def test_an_end_has_no_way_out_and_all_others_lead_to_one(state: State) -> None:
     assert any(way.source is state for way in TRANSITIONS) is (state not in TERMINAL)
     assert state in TERMINAL or allowed(state, State.ESCALATED)
 
 
-def test_every_state_but_the_first_can_be_reached():
+def test_every_state_but_the_first_can_be_reached() -> None:
     reached, edge = {State.RECEIVED}, {State.RECEIVED}
     while edge:
         edge = {way.target for way in TRANSITIONS if way.source in edge} - reached
@@ -79,5 +81,5 @@ def test_every_state_but_the_first_can_be_reached():
     assert reached == set(State)
 
 
-def test_what_blocks_is_a_reason():
+def test_what_blocks_is_a_reason() -> None:
     assert set(BLOCKING) < set(Reason)
