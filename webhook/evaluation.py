@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,9 @@ from presagio.toolkit.errors import SourceError, SourceReason
 from presagio.webhook import guards, planning
 from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.guards import Block
+from presagio.webhook.intake import owned
 from presagio.webhook.moves import Move, Stay
-from presagio.webhook.policy import Mode, Policy, PolicyError, conditions, matching, target
+from presagio.webhook.policy import Policy, PolicyError, conditions, matching
 from presagio.webhook.questions import shown
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
@@ -34,15 +35,24 @@ def evaluate(case: Remediation, tools: Tools, now: float) -> Move | Stay:
     policies = candidates(case, tools)
     if not policies:
         return Move(State.CLOSED, Reason.POLICY_WITHDRAWN, outcome=Outcome.WITHDRAWN)
+    claim = owned(alert_of(case), policies)
     try:
-        return _decide(case, policies, tools, now)
+        return _decide(case, policies, tools, now) if claim == case.owns else _claim(case, claim, tools, now)
     except SourceError as error:
         return block(case, Block(Reason.PROMETHEUS, {"error": str(error)}), tools, now)
     except AlertmanagerError as error:
         return block(case, Block(Reason.ALERTMANAGER, {"error": str(error)}), tools, now)
 
 
-def _decide(case: Remediation, policies: list[Policy], tools: Tools, now: float) -> Move | Stay:
+def _claim(case: Remediation, claim: str, tools: Tools, now: float) -> Move | Stay:
+    """Own what the policies ask for after a reload: those that only tried may act now, or the other way round."""
+    owner = tools.records.owner(claim)
+    if owner is None:
+        return Stay(now, {"owns": claim})
+    return block(case, Block(Reason.OWNED, {"remediation": owner}), tools, now)
+
+
+def _decide(case: Remediation, policies: Sequence[Policy], tools: Tools, now: float) -> Move | Stay:
     found = look(case, policies, tools, now)
     if len(found.unreadable) == len(policies):
         return escalate(case, Reason.UNPLANNABLE, errors=dict(found.unreadable))
@@ -60,17 +70,15 @@ def retry(case: Remediation, tools: Tools, now: float) -> Move:
     return Move(State.EVALUATING, Reason.TIMER)
 
 
-def candidates(case: Remediation, tools: Tools) -> list[Policy]:
+def candidates(case: Remediation, tools: Tools) -> tuple[Policy, ...]:
     """Return the policies in question: those that match or, once one has acted, that one alone."""
     if case.rung or case.attempts:
         begun = tools.policy(case.policy)
-        return [begun] if begun else []
-    alert = alert_of(case)
-    may_act = case.owns == target(alert).service_id
-    return [policy for policy in matching(tools.policies, alert) if may_act or policy.mode is Mode.DRY_RUN]
+        return (begun,) if begun else ()
+    return matching(tools.policies, alert_of(case))
 
 
-def look(case: Remediation, policies: list[Policy], tools: Tools, now: float) -> Look:
+def look(case: Remediation, policies: Sequence[Policy], tools: Tools, now: float) -> Look:
     """Ask the conditions of each policy until all of one hold. Raises SourceError, AlertmanagerError."""
     seen: dict[str, Any] = {}
     unreadable = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from presagio.webhook import payload
 from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
@@ -39,7 +41,7 @@ def admit(case: Remediation, tools: Tools, now: float) -> Move | Stay:
     return _begin(alert, policies, now + tools.timers.evaluation_deadline)
 
 
-def owned(alert: Alert, policies: tuple[Policy, ...]) -> str:
+def owned(alert: Alert, policies: Sequence[Policy]) -> str:
     """Return what a remediation owns: its target, or where nothing can be done to it, the right to think about it.
 
     Without that difference a dry run that waits out its cooldown would keep the policies that act from the target.

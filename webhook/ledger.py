@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from presagio.webhook import chain
 from presagio.webhook.database import READ
 from presagio.webhook.errors import ConflictError, LedgerError
-from presagio.webhook.moves import Arrival, Move, Stay
+from presagio.webhook.moves import Arrival, Changes, Move, Stay
 from presagio.webhook.states import TERMINAL, Reason, State, allowed
 from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Notification, Remediation
 
@@ -22,7 +23,6 @@ ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
 
 _RELEASES = TERMINAL | {State.HOLDDOWN}
-_CLAIMS = (State.EVALUATING, State.READY)
 _WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
 
 
@@ -70,16 +70,7 @@ class Ledger:
         """
         if not allowed(case.state, move.to):
             raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
-        try:
-            return self._moved(case, move, now, who)
-        except IntegrityError as error:
-            if move.to not in _CLAIMS:
-                raise
-            target = move.changes.get("owns", case.owns)
-            raise ConflictError(f"another remediation owns the target {target!r}") from error
-
-    def _moved(self, case: Remediation, move: Move, now: float, who: str) -> Remediation:
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
             self._set(session, case, _columns(move, now))
             self._append(session, _Step(case.id, case.state.value, who), move, now)
             _consequences(session, case, move, now)
@@ -87,7 +78,7 @@ class Ledger:
 
     def stay(self, case: Remediation, stay: Stay) -> Remediation:
         """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _claims(case, stay.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
             self._set(session, case, {**stay.changes, "not_before": stay.not_before})
             return session.get_one(Remediation, case.id)
 
@@ -163,6 +154,17 @@ def _take_lease(session: Session, case: Remediation, now: float) -> None:
         session.add(Lease(target=case.owns, remediation_id=case.id, taken_at=now))
     elif held.remediation_id != case.id:
         raise ConflictError(f"target {case.owns!r} is leased to remediation {held.remediation_id}")
+
+
+@contextmanager
+def _claims(case: Remediation, changes: Changes) -> Iterator[None]:
+    """Tell a target that another remediation owns from a database that is in trouble."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "owns" not in changes:
+            raise
+        raise ConflictError(f"another remediation than {case.id} owns the target {changes['owns']!r}") from error
 
 
 def _claim(result: Any, otherwise: str) -> None:

@@ -89,6 +89,11 @@ class Records:
             )
             return Ownership(owner, member is not None, escalated)
 
+    def owner(self, target: str) -> int | None:
+        """Return which live remediation owns a target."""
+        with Session(self.engine) as session:
+            return session.scalar(select(Remediation.id).where(Remediation.owns == target))
+
     def joined_since(self, remediation: int, moment: float) -> int | None:
         """Return an alert that was attached to the remediation later than `moment`, if there is one."""
         joined = select(Member.alert_id).where(Member.remediation_id == remediation, Member.joined_at > moment)

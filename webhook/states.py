@@ -107,7 +107,9 @@ DROPPING = (
 )  # fmt: skip
 """The label values of presagio_alerts_dropped_total."""
 
-BLOCKING = (Reason.COOLDOWN, Reason.SILENCE, Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET)
+BLOCKING = (
+    Reason.COOLDOWN, Reason.SILENCE, Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET, Reason.OWNED,
+)  # fmt: skip
 """The label values of presagio_remediations_blocked_total."""
 
 

@@ -232,6 +232,31 @@ class TestEvaluation:
         world.run(MINUTE)
         assert (world.case().state, world.case().outcome) == (State.CLOSED, Outcome.WITHDRAWN)
 
+    def test_a_trial_that_becomes_real_takes_the_target(self, world: World) -> None:
+        world.use(policy(mode="dry-run"))
+        world.prometheus.down = True
+        world.fire()
+        world.run()
+        assert world.case().owns == "dry run of shop"
+        world.use(policy())
+        world.prometheus.down = False
+        world.run(MINUTE)
+        assert (world.case().state, world.case().owns) == (State.SETTLING, "shop")
+
+    def test_a_trial_that_becomes_real_waits_for_who_has_the_target(self, world: World) -> None:
+        world.use(policy("trial", mode="dry-run"), policy("real", match={"alertname": "Real"}))
+        world.prometheus.down = True
+        world.fire("f")
+        world.run()
+        world.prometheus.down = False
+        world.fire("g", alertname="Real")
+        world.use(policy("trial"), policy("real", match={"alertname": "Real"}))
+        world.run(40)
+        assert world.case(2).state is State.SETTLING
+        assert (world.case(1).state, world.case(1).reason) == (State.BLOCKED, Reason.OWNED)
+        world.run(20 * MINUTE)
+        assert world.case(1).reason is Reason.COOLDOWN
+
     def test_a_new_revision_of_the_policy_is_the_one_that_is_planned(self, world: World) -> None:
         world.prometheus.down = True
         world.fire()
