@@ -52,6 +52,7 @@ class Story:
         """Begin a leak, an outage and a disappearance; catalog stays healthy."""
         before = self._number('process_resident_memory_bytes{app="checkout"}')
         self._post(f"http://127.0.0.1:{self.stack.ports['checkout']}/fault/leak")
+        self.timeline.mark("the leak begins")
         self.tell("checkout", f"begins to leak 4 MB a second, from {_mib(before)} resident", "bad")
         rate = self._number('rate(shop_requests_total{app="search"}[5s])')
         self._post(f"http://127.0.0.1:{self.stack.ports['search']}/fault/outage")
@@ -69,6 +70,8 @@ class Story:
                 f"a high score of {service}",
                 90,
             )
+            if service == "checkout":
+                self.timeline.mark("score above 0.6")
             self.tell("exporter", f"{service}: score {float(found[0]['value'][1]):.2f}; {self._seen(labels)}", "work")
 
     def _seen(self, labels: str) -> str:
@@ -86,6 +89,7 @@ class Story:
         pending = self.timeline.wait(lambda: self._alert(wanted), "the alert", 30)
         self.tell("Prometheus", f"PresagioAnomaly of checkout is {pending['state']}; it has to last for 1m", "work")
         firing = self.timeline.wait(lambda: self._alert({**wanted, "state": "firing"}), "the alert's firing", 90)
+        self.timeline.mark("the alert fires")
         self.tell("Prometheus", f"fires: {firing['annotations']['description']}", "work")
         self.timeline.wait(lambda: self._held(wanted), "the alert's arrival in Alertmanager", 30)
         self.tell("Alertmanager", "has it, and notifies the webhook", "work")
@@ -110,6 +114,10 @@ class Story:
         return story if mine[0]["state"] in END_STATES else None
 
     def _tell_transition(self, row: Mapping[str, Any]) -> None:
+        if row["target"] in ("applied", "verified"):
+            self.timeline.mark(
+                {"applied": "the process is restarted", "verified": "recovery verified"}[row["target"]]
+            )
         mood = "good" if row["target"] in END_STATES else "work"
         self.tell("webhook", f"{row['target']:<11} {row['text']}", mood)
 

@@ -20,6 +20,8 @@ class Timeline:
 
     def __init__(self, on_poll: Callable[[], None] = lambda: None) -> None:
         self.begun = time.monotonic()
+        self.started = time.time()
+        self.marks: list[tuple[float, str]] = []
         self.on_poll = on_poll
         self.colour = sys.stdout.isatty()
 
@@ -28,6 +30,10 @@ class Timeline:
         seconds = time.monotonic() - self.begun
         text = f"{seconds:6.1f} s  {who:<13} {what}"
         print(f"\033[{COLOURS[mood]}m{text}\033[0m" if self.colour else text, flush=True)
+
+    def mark(self, what: str) -> None:
+        """Remember an event for the picture."""
+        self.marks.append((time.time(), what))
 
     def wait(self, question: Callable[[], T | None], what: str, deadline: float) -> T:
         """Ask until there is an answer, and return it. Raises StoryError after `deadline` seconds."""
