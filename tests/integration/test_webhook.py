@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from servers import Alertmanager, Process, Prometheus, answers_http, free_port, 
 
 from presagio.webhook.database import open_existing
 from presagio.webhook.records import Records
-from presagio.webhook.states import State
+from presagio.webhook.states import Reason, State
 
 KEY = "a-key-for-tests"
 CONFIG = """
@@ -292,7 +293,7 @@ class Poster(threading.Thread):
             body = notification(f"poster-{number}", {"alertname": "Leak", "service_id": "ghost"})
             try:
                 code, _ = self.webhook.ask("/api/v1/alerts", body)
-            except OSError:
+            except (OSError, HTTPException):
                 continue
             if code == 200:
                 self.acknowledged.append(f"poster-{number}")
@@ -333,9 +334,6 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(
 def judge(here: Town, names: Iterable[str], acknowledged: list[str]) -> None:
     done = here.fleet.attempts()
     assert len(done) == len(set(done)), "an attempt ran twice"
-    told = f"{len(done)} actions, {len(acknowledged)} acknowledged notifications; {here.webhook.audit('verify')}"
-    print(told)  # noqa: T201 # shown by pytest -rP
-
     engine = open_existing(here.webhook.storage / "ledger.db")
     records = Records(engine)
     cases = records.recent(1_000_000)
@@ -347,3 +345,6 @@ def judge(here: Town, names: Iterable[str], acknowledged: list[str]) -> None:
     for name in names:
         attempts = [case.attempt_id for case in cases if case.service_id == name and case.attempt_id]
         assert len(attempts) == 1, f"{name}: {attempts}"
+    crashes = sum(row.reason == Reason.CRASH for row in rows)
+    told = f"{len(done)} actions, {crashes} of them cut by a kill, {len(acknowledged)} acknowledged notifications"
+    print(told, here.webhook.audit("verify"), sep="; ")  # noqa: T201 # shown by pytest -rP
