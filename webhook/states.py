@@ -138,8 +138,8 @@ class Transition:
 def _ways() -> tuple[Transition, ...]:
     s, way = State, Transition
     return (
-        way(s.RECEIVED, s.DROPPED, "duplicate, ghost (not active in Alertmanager), no policy; resolved; a person has it "
-            "already", "reason"),
+        way(s.RECEIVED, s.DROPPED, "duplicate, ghost (not active in Alertmanager), no policy; resolved; a person "
+            "has it already", "reason"),
         way(s.RECEIVED, s.ATTACHED, "a live remediation already owns this target", "membership"),
         way(s.RECEIVED, s.EVALUATING, "a policy matches", "policy revision, deadline"),
         way(s.EVALUATING, s.CLOSED, "self-resolved: the condition no longer holds for k samples", "samples"),
