@@ -34,8 +34,8 @@ INTRODUCTION = """\
 *Written by `docs/reference.py` from the code: change the descriptions there, and run it.*
 
 Each server reads one YAML (or JSON) file. It is strict: an unknown key, a wrong type or a missing value refuses the
-file. `presagio check-config FILE...` tells every mistake with its line, what is expected there, and what was found. At
-a reload (SIGHUP, or `POST /-/reload`) a file with mistakes is refused and the last good one stays in use.
+file. `presagio check-config FILE...` tells every mistake with its line, what is expected there, and what was found.
+At a reload (SIGHUP, or `POST /-/reload`) a file with mistakes is refused and the last good one stays in use.
 
 - A **duration** is written as in Prometheus: `15s`, `5m`, `1h30m`, `14d`. A bare number is refused.
 - A **secret** can stand in the file, or better in a file of its own: each secret has a `..._file` beside it. It is
