@@ -7,7 +7,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import click
@@ -18,6 +18,7 @@ from presagio.exporter import backtest, wiring
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.engine import Scores
 from presagio.exporter.evaluation import Evaluation, Timing
+from presagio.exporter.signals import configured
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.prometheus import Prometheus
@@ -47,9 +48,14 @@ def moment(text: str, now: float) -> float:
             return now
         if text.startswith("-"):
             return now - parse_duration(text[1:])
-        return float(text) if _NUMBER.fullmatch(text) else datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        return float(text) if _NUMBER.fullmatch(text) else _iso(text).timestamp()
+    except (ValueError, OverflowError):
         raise PresagioError(f"{text!r} is no time; write -7d, Unix time or 2026-01-31T12:00:00Z") from None
+
+
+def _iso(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)  # as the table shows it
 
 
 def _collect(
@@ -80,7 +86,7 @@ def _print(alarms: backtest.Alarms, config: ExporterConfig, arguments: argparse.
         for alarm in alarms.found:
             sys.stdout.write(orjson.dumps(dataclasses.asdict(alarm)).decode() + "\n")
         return
-    units = {signal.name: signal.unit for signal in config.signals}
+    units = {signal.name: signal.unit for signal in configured(config)}
     interval = config.evaluation.interval
     if alarms.found:
         sys.stdout.write(backtest.table(alarms.found, units, interval) + "\n")

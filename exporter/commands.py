@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from presagio.toolkit.cli import add_log_flags, add_server_flags
@@ -34,6 +35,8 @@ class BacktestCommand:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the span and the threshold."""
+        # Else argparse takes the -7d of `--from -7d` for a flag.
+        parser._negative_number_matcher = re.compile(r"-\d.*")
         parser.add_argument(
             "--config.file", "--config", dest="config_file", type=Path, default=Path(_CONFIG), metavar="FILE",
             help=f"configuration (default: {_CONFIG})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -25,6 +26,11 @@ IDENTITY = (
     "job", "instance", "device", "mountpoint", "database", "datname", "handler", "route", "method",
 )  # fmt: skip
 """Labels of a signal's series that its scores carry too; the rest would be series without meaning."""
+
+OURS = ("service_id", "signal")
+"""Labels that every score has of its own."""
+
+_BARE_COUNTER = re.compile(r"\s*[a-zA-Z_:][a-zA-Z0-9_:]*_total\s*(\{[^{}]*\}\s*)?")
 
 
 class EvaluationConfig(Model):
@@ -142,24 +148,36 @@ class ExporterConfig(Model):
 
 def lint(config: ExporterConfig) -> Iterator[Finding]:
     """Yield the mistakes that no field alone shows."""
-    counts = Counter(signal.name for signal in config.signals)
+    counts = Counter([SUBMITTED.name, *(signal.name for signal in config.signals)])
     for index, signal in enumerate(config.signals):
         path = ("signals", index)
         if counts[signal.name] > 1:
             yield Finding((*path, "name"), "a name that no other signal has", repr(signal.name))
-        if signal.query.strip().endswith("_total"):
+        if _BARE_COUNTER.fullmatch(signal.query):
             remedy = f"a counter inside a function, such as rate({signal.query.strip()}[5m])"
             yield Finding((*path, "query"), remedy, repr(signal.query))
         yield from _detector(signal, path)
+    for index, label in enumerate(config.labels):
+        if label in OURS:
+            yield Finding(("labels", index), f"a label beside {' and '.join(OURS)}", repr(label))
     if config.api:
         yield from config.api.lint(("api",))
     if config.limits.soft_series > config.limits.series:
         got = f"{config.limits.soft_series}"
         yield Finding(("limits", "soft_series"), f"at most limits.series ({config.limits.series})", got)
-    if config.evaluation.stale_after < 2 * config.evaluation.interval:
-        least = format_duration(2 * config.evaluation.interval)
-        got = format_duration(config.evaluation.stale_after)
-        yield Finding(("evaluation", "stale_after"), f"at least two intervals ({least})", got)
+    yield from _times(config)
+
+
+def _times(config: ExporterConfig) -> Iterator[Finding]:
+    when = config.evaluation
+    if when.stale_after < 2 * when.interval + when.delay:
+        least = format_duration(2 * when.interval + when.delay)
+        remedy = f"at least two intervals and the delay ({least})"
+        yield Finding(("evaluation", "stale_after"), remedy, format_duration(when.stale_after))
+    for index, signal in enumerate(config.signals):
+        if signal.forget_after < 2 * when.interval:
+            remedy = f"at least two intervals ({format_duration(2 * when.interval)})"
+            yield Finding(("signals", index, "forget_after"), remedy, format_duration(signal.forget_after))
 
 
 def _detector(signal: Signal, path: tuple[str | int, ...]) -> Iterator[Finding]:

@@ -37,11 +37,15 @@ class Scores:
 
 
 class Engine:
-    """The rows of one signal: which are there, since when, and the detector that scores them."""
+    """The rows of one signal: which are there, since when, and the detector that scores them.
 
-    def __init__(self, signal: Signal, detector: Detector) -> None:
+    names: what the keys of its rows depend on beside the signal.
+    """
+
+    def __init__(self, signal: Signal, detector: Detector, names: str = "") -> None:
         self.signal = signal
         self.detector = detector
+        self.names = names
         self.time = -np.inf
         self.keys: list[Key] = []
         self.index: dict[Key, int] = {}
@@ -53,7 +57,7 @@ class Engine:
 
     def rows(self, keys: Sequence[Key], room: int) -> Ints:
         """Return the row of each key, making at most `room` new ones; -1 for a key that found none."""
-        new = [key for key in keys if key not in self.index][:room]
+        new = [key for key in keys if key not in self.index][: max(room, 0)]
         if new:
             self._reindex(np.append(np.arange(len(self.keys)), np.full(len(new), -1)), [*self.keys, *new])
         return np.fromiter((self.index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
@@ -68,9 +72,9 @@ class Engine:
         observed[rows] = values
         present = ~np.isnan(observed)
         self._restart(present & self._forgotten(time))
-        absent = self._absent(present) & ~self._forgotten(time)
+        absent = self._absent(present, partial) & ~self._forgotten(time)
         verdict = self.detector.step(time, self._filled(observed, absent))
-        score = np.where(present, verdict.score, self._absence_score(present, absent, partial, verdict.confidence))
+        score = np.where(present, verdict.score, self._absence_score(present, absent, verdict.confidence))
         score = np.where(absent & self._filling(), verdict.score, score)
         self.last_seen = np.where(present, time, self.last_seen)
         self.last_value = np.where(present, observed, self.last_value)
@@ -87,11 +91,14 @@ class Engine:
         if rows.any():
             self._reindex(np.where(rows, -1, np.arange(len(self.keys))), self.keys)
 
-    def _absent(self, present: Bools) -> Bools:
+    def _absent(self, present: Bools, partial: bool) -> Bools:
         """Return the rows whose absence means something: once seen, not forgotten, the whole service gone.
 
         A pod that goes while others of its service stay was replaced; it has left, until it comes back.
         """
+        if partial:
+            self.left = ~present & self.left
+            return np.zeros_like(present)
         some: Bools = np.bincount(self.services, weights=present, minlength=1)[self.services] > 0
         self.left = ~present & (self.left | some)
         seen: Bools = self.last_seen != _UNKNOWN
@@ -105,12 +112,11 @@ class Engine:
             return observed
         return np.where(absent, 0.0 if self.signal.missing == "zero" else self.last_value, observed)
 
-    def _absence_score(self, present: Bools, absent: Bools, partial: bool, confidence: Floats) -> Floats:
-        watched = present if partial else present | absent
-        p = self.absence.step(absent, watched)
+    def _absence_score(self, present: Bools, absent: Bools, confidence: Floats) -> Floats:
+        p = self.absence.step(absent, present | absent)
         score = score_of(p)
         score = np.where(confidence > 0, score, np.minimum(score, _MOST_WHILE_WARMING))
-        return np.where(absent & (not partial) & (self.signal.missing == "anomalous"), score, np.nan)
+        return np.where(absent & (self.signal.missing == "anomalous"), score, np.nan)
 
     def sweep(self, time: float) -> int:
         """Drop the rows that were forgotten; return how many. Changes no score."""
@@ -139,12 +145,21 @@ class Engine:
         return {**own, **self.absence.state("absence_"), **learnt}
 
     def restore(self, time: float, keys: Sequence[Key], state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Take what `state` returned. Raises ValueError or KeyError if it is not of this version."""
+        """Take what `state` returned. Raises ValueError or KeyError if it is of another version, and is as new."""
         self._reindex(np.full(len(keys), -1), list(keys))
+        try:
+            self._take(state)
+        except (ValueError, KeyError):
+            self._reindex(np.zeros(0, dtype=np.int64), [])
+            raise
+        self.time = time
+
+    def _take(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         self.last_seen = np.array(state["last_seen"], dtype=np.float64)
         self.last_value = np.array(state["last_value"], dtype=np.float64)
         self.left = np.array(state["left"], dtype=np.bool_)
         self.absence.restore(state, "absence_")
         prefix = "detector_"
         self.detector.restore({name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)})
-        self.time = time
+        if {len(array) for array in self.state().values()} != {len(self.keys)}:
+            raise ValueError("arrays of another length than the rows")

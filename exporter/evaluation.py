@@ -6,6 +6,7 @@ Warm start, catching up after a failure or a restart, and backtest are all the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +35,13 @@ class Source(Protocol):
         """Yield the same in chunks."""
 
 
+_HAIR = 1e-5
+"""In intervals: so near before a moment it is taken for reached, since an interval may be no binary fraction."""
+
+_WRONG_CLOCK = 600.0
+"""In seconds: the clock may be set back by so much, and we wait until it is as late again."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """Moments of evaluation: multiples of `interval`; at a first start `lookback` seconds of them are made up for."""
@@ -44,12 +52,16 @@ class Timing:
 
     def at_or_before(self, time: float) -> float:
         """Return the newest moment of evaluation at `time`."""
-        return float(np.floor(time / self.interval) * self.interval)
+        return float(np.floor(time / self.interval + _HAIR) * self.interval)
 
     def first(self, last: float, time: float) -> float:
         """Return the first moment to evaluate, when `last` was the last one and `time` is now due."""
-        earliest = time - self.at_or_before(self.lookback)
-        return float(max(earliest, self.at_or_before(last) + self.interval)) if np.isfinite(last) else earliest
+        earliest = self.at_or_before(time - self.at_or_before(self.lookback))
+        if not np.isfinite(last):
+            return earliest
+        if last - time > max(_WRONG_CLOCK, 2 * self.interval):
+            return time  # `last` was told by a clock that was wrong: waiting for it could take years
+        return max(earliest, self.at_or_before(self.at_or_before(last) + self.interval))
 
 
 class Evaluation:
@@ -57,7 +69,7 @@ class Evaluation:
 
     def __init__(
         self, engine: Engine, naming: Naming, source: Source, timing: Timing,
-        room: Callable[[], int], metrics: Metrics, log: Log,
+        room: Callable[[], AbstractContextManager[int]], metrics: Metrics, log: Log,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.naming = naming
@@ -71,7 +83,7 @@ class Evaluation:
 
     def missed(self, time: float) -> int:
         """Return how many moments there are to evaluate up to `time`."""
-        return round((time - self.timing.first(self.engine.time, time)) / self.timing.interval) + 1
+        return max(0, round((time - self.timing.first(self.engine.time, time)) / self.timing.interval) + 1)
 
     def advance(self, time: float) -> Iterator[Scores | None]:
         """Evaluate every moment up to `time`, which is one; yield the scores of each, None where blind.
@@ -108,6 +120,8 @@ class Evaluation:
             for time, column, is_blind in zip(matrix.times.tolist(), columns, blind, strict=True):
                 self.engine.time = time
                 yield None if is_blind else self._step(time, rows, column, matrix.partial)
+            # What was forgotten in this chunk must not take the room of what comes in the next.
+            self.engine.sweep(self.engine.time)
 
     def _blind_now(self, time: float) -> bool:
         """Return whether Prometheus has no data at all: looked at only when the signal has none, either."""
@@ -133,13 +147,19 @@ class Evaluation:
             self.metrics.warnings.labels(self.signal.name).inc()
             self._complain("warning", "prometheus warned", warnings="; ".join(answer.warnings))
         found = named(self.naming, answer)
-        rows = self.engine.rows(found.keys, self._room(found.keys))
+        values = finite(answer.values[found.rows])
+        # A series that never had a number takes no row: never seen, it would never be forgotten either.
+        numbers = np.flatnonzero(~np.isnan(values).all(axis=tuple(range(1, values.ndim))))
+        rows = self._rows([found.keys[number] for number in numbers.tolist()])
         kept = rows >= 0
         self._refuse({**found.refused, Refusal.LIMIT: int((~kept).sum())})
-        return rows[kept], finite(answer.values[found.rows[kept]])
+        return rows[kept], values[numbers[kept]]
 
-    def _room(self, keys: Sequence[Key]) -> int:
-        return self.room() if any(key not in self.engine.index for key in keys) else 0
+    def _rows(self, keys: Sequence[Key]) -> Ints:
+        if all(key in self.engine.index for key in keys):
+            return self.engine.rows(keys, 0)
+        with self.room() as room:
+            return self.engine.rows(keys, room)
 
     def _refuse(self, refused: dict[Refusal, int]) -> None:
         for reason, count in refused.items():

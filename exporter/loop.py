@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 from presagio.exporter.config import EvaluationConfig
 from presagio.exporter.engine import Scores
@@ -63,17 +63,24 @@ class Loop:
 
     def run(self) -> None:
         """Evaluate until `stop` is set. Waits first until an older worker has let go of the storage."""
-        with self.lock():
+        with ExitStack() as held:
+            self._hold(held)
             self.store.load_profiles([one.engine for one in self.evaluations])
             saved = self.clock.time()
             while not self.stop.is_set():
                 self.tick(self.timing.at_or_before(self.clock.time() - self.delay))
-                if self.clock.time() - saved >= _SAVE_EVERY:
+                if abs(self.clock.time() - saved) >= _SAVE_EVERY:  # a clock may be set back
                     saved = self.clock.time()
                     self.save()
                 self._wait()
             self.pool.shutdown()
             self.save()
+
+    def _hold(self, held: ExitStack) -> None:
+        try:
+            held.enter_context(self.lock())
+        except OSError as error:
+            self.log.error("storage cannot be locked, nothing will survive a restart", error=error)
 
     def save(self) -> None:
         """Write a snapshot; a full disk must not end the loop."""

@@ -56,16 +56,19 @@ class Page:
         self._newest: tuple[float, bytes] = (-np.inf, b"")
 
     def publish(self, results: Mapping[str, Scores], now: float) -> None:
-        """Render the results by signal that are not too old at `now`."""
-        fresh = {name: scores for name, scores in results.items() if now - scores.time <= self.stale_after}
+        """Render the results by signal that are not too old at `now`; without any the page before grows old."""
+        found = ((name, results[name]) for name in self.outputs if name in results)  # in the order of their claims
+        fresh = {name: scores for name, scores in found if abs(now - scores.time) <= self.stale_after}
+        if not fresh:
+            return
         self._label(fresh)
-        newest = max((scores.time for scores in fresh.values()), default=-np.inf)
+        newest = max(scores.time for scores in fresh.values())
         self._newest = (newest, "".join(self._family(family, fresh) for family in FAMILIES).encode())
 
     def text(self, now: float) -> bytes:
         """Return the page, or nothing if even its newest result is too old at `now`."""
         time, page = self._newest
-        return page if now - time <= self.stale_after else b""
+        return page if abs(now - time) <= self.stale_after else b""
 
     def _family(self, family: Family, results: Mapping[str, Scores]) -> str:
         lines = [f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n"]

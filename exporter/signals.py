@@ -14,6 +14,8 @@ from presagio.exporter.presets import catalogue
 from presagio.toolkit.labels import Labels, Template
 from presagio.toolkit.prometheus import Matrix, Vector
 
+_REMEMBERED = 1000
+
 
 @dataclass(frozen=True)
 class Key:
@@ -50,9 +52,16 @@ class Naming:
             found = self._known[items] = self._name(labels)
         return found
 
-    def forget(self) -> None:
-        """Drop what is remembered, so that churn does not grow it for ever."""
-        self._known.clear()
+    def forget(self, present: int) -> None:
+        """Drop what is remembered if most of it is gone, so that churn does not grow it for ever."""
+        if len(self._known) > 2 * present + _REMEMBERED:
+            self._known.clear()
+
+    @property
+    def definition(self) -> str:
+        """What the names of the rows depend on: a profile belongs to the names under which it was learnt."""
+        template = self.own_id.text if self.own_id else f"service_id or {self.default_id.text}"
+        return f"{template} {','.join(self.identity)}"
 
     def _name(self, labels: Labels) -> Key | Refusal:
         service_id = self._service_id(labels)
@@ -93,6 +102,7 @@ def named(naming: Naming, answer: Vector | Matrix) -> Named:
             refused[key] = refused.get(key, 0) + 1
         else:
             keys[key] = row
+    naming.forget(len(answer.labels))
     return Named(list(keys), np.fromiter(keys.values(), dtype=np.int64, count=len(keys)), refused)
 
 
@@ -112,7 +122,10 @@ def configured(config: ExporterConfig) -> list[Signal]:
 
 
 def _first(signals: Iterable[Signal]) -> list[Signal]:
-    return list({signal.name: signal for signal in signals}.values())
+    found: dict[str, Signal] = {}
+    for signal in signals:
+        found.setdefault(signal.name, signal)
+    return list(found.values())
 
 
 def namings(config: ExporterConfig, signals: Sequence[Signal]) -> list[Naming]:

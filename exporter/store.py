@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import orjson
@@ -49,12 +50,12 @@ class Store:
             return
         try:
             restored, dropped = unpack(payload, engines)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
             self._set_aside(_PROFILES, str(error))
             return
         self.log.info("profiles restored", signals=len(restored), series=sum(len(one.keys) for one in restored))
         for name in dropped:
-            self.log.warning("profile dropped: the signal's definition has changed", signal=name)
+            self.log.warning("profile dropped: the signal's definition or its detector has changed", signal=name)
 
     def _path(self, kind: str) -> Path:
         return self.folder / f"{kind}.snapshot"
@@ -67,9 +68,16 @@ class Store:
         except SnapshotError as error:
             self._set_aside(kind, str(error))
             return None
+        except OSError as error:
+            self.log.error("snapshot cannot be read, learning anew", file=self._path(kind).name, error=error)
+            return None
 
     def _set_aside(self, kind: str, reason: str) -> None:
-        aside = set_aside(self._path(kind), self.clock.time())
+        try:
+            aside = set_aside(self._path(kind), self.clock.time())
+        except OSError as error:
+            self.log.error("snapshot can be neither used nor set aside, learning anew", reason=reason, error=error)
+            return
         self.log.error("snapshot set aside, learning anew", file=aside.name, reason=reason)
 
 
@@ -87,9 +95,9 @@ def pack(engines: Sequence[Engine]) -> bytes:
 
 
 def unpack(payload: bytes, engines: Sequence[Engine]) -> tuple[list[Engine], list[str]]:
-    """Restore the engines; return those restored and the names whose definition changed.
+    """Restore the engines; return those restored and the names whose definition, or whose detector's state, changed.
 
-    Raises ValueError or KeyError if the archive is not what `pack` wrote.
+    Raises ValueError, KeyError, EOFError or BadZipFile if the archive is not what `pack` wrote.
     """
     restored, dropped = [], []
     with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
@@ -104,12 +112,16 @@ def unpack(payload: bytes, engines: Sequence[Engine]) -> tuple[list[Engine], lis
             prefix = f"{entry['number']}/"
             state = {name.removeprefix(prefix): archive[name] for name in archive.files if name.startswith(prefix)}
             keys = [Key(service, signal, tuple(map(tuple, labels))) for service, signal, labels in entry["keys"]]
-            engine.restore(entry["time"], keys, state)
-            restored.append(engine)
+            try:
+                engine.restore(entry["time"], keys, state)
+            except (ValueError, KeyError):
+                dropped.append(engine.signal.name)
+            else:
+                restored.append(engine)
     return restored, dropped
 
 
 def definition(engine: Engine) -> str:
-    """Return a digest of what makes a profile a different one: the signal's definition, not its outputs."""
-    text = engine.signal.model_dump_json(exclude={"outputs", "unit"})
+    """Return a digest of what makes a profile a different one: signal and names of the rows, not the outputs."""
+    text = engine.signal.model_dump_json(exclude={"outputs", "unit"}) + engine.names
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -40,20 +42,25 @@ def evaluations(
 ) -> Sequence[Evaluation]:
     """Return one evaluation for each signal; together they stay within the cap on series."""
     signals = configured(config)
-    engines = [Engine(signal, detector(signal)) for signal in signals]
+    names = namings(config, signals)
+    engines = [Engine(naming.signal, detector(naming.signal), naming.definition) for naming in names]
     metrics = Metrics(registry)
     metrics.limit.set(config.limits.series)
     metrics.soft_limit.set(config.limits.soft_series)
     log = get_log("exporter.evaluation")
 
-    def room() -> int:
-        return config.limits.series - sum(len(engine.keys) for engine in engines)
+    taking = threading.Lock()
+
+    @contextmanager
+    def room() -> Iterator[int]:
+        with taking:  # two signals must not take the same room
+            yield config.limits.series - sum(len(engine.keys) for engine in engines)
 
     for signal in signals:
         metrics.know(signal.name)
     return [
         Evaluation(engine, naming, source, when, room, metrics, log)
-        for engine, naming in zip(engines, namings(config, signals), strict=True)
+        for engine, naming in zip(engines, names, strict=True)
     ]
 
 
