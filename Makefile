@@ -15,10 +15,10 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter servers servers-if-possible where clean
 
 help: ## list what there is to make
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## show the whole loop on real servers, until interrupted; ONCE=1: end by itself, in three minutes
 	$(call heading,servers)
@@ -49,6 +49,10 @@ layers: $(INSTALLED) ## import-linter: who may import whom
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
 	@$(PYTHON) demo/check_rules.py
+
+bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
+	@$(PYTHON) demo/packages.py install system
+	@$(BIN)/python benchmarks/exporter.py $(ARGS)
 
 servers: ## get the servers of both generations into build/servers
 	@$(PYTHON) demo/packages.py install system forky
