@@ -46,6 +46,9 @@ class CheckConfig:
         except ConfigError as error:
             print(error, file=sys.stderr)  # noqa: T201 # the report is the command's output
             return 1
+        except PluginError as error:
+            print(f"{path}: {error}", file=sys.stderr)  # noqa: T201 # the same
+            return 1
         print(f"{path}: valid {kind} configuration")  # noqa: T201 # the report is the command's output
         return 0
 
@@ -94,6 +97,8 @@ def _load(name: str) -> Command:
         command: Command = plugins.load(plugins.COMMANDS, name)()
     except PluginError as error:
         return Broken(error)
+    except Exception as error:
+        return Broken(PluginError(f"{plugins.COMMANDS} {name!r} cannot be made: {error}"))
     return command
 
 
@@ -105,7 +110,8 @@ class Broken:
         self.help = "not available: it cannot be loaded"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Take anything."""
+        """Take anything, flags too."""
+        parser.prefix_chars = "\0"
         parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
 
     def run(self, _: argparse.Namespace) -> int:

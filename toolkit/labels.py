@@ -50,7 +50,10 @@ class Template:
     @classmethod
     def braces(cls, text: str) -> Template:
         """Parse `{namespace}/{deployment}`. Raises ValueError for a placeholder that is no name."""
-        return cls._parse(text, _BRACES)
+        template = cls._parse(text, _BRACES)
+        if set("{}") & set(_BRACES.sub("", text)):
+            raise ValueError(f"placeholders such as {{namespace}}, each in a pair of braces, got {text!r}")
+        return template
 
     @classmethod
     def dollars(cls, text: str) -> Template:
@@ -72,7 +75,12 @@ class Template:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read a field of this type from text with `{…}` placeholders."""
-        return core_schema.no_info_after_validator_function(
-            lambda value: value if isinstance(value, cls) else cls.braces(value),
-            core_schema.union_schema([core_schema.is_instance_schema(cls), core_schema.str_schema()]),
-        )
+        return core_schema.no_info_plain_validator_function(cls._read)
+
+    @classmethod
+    def _read(cls, value: object) -> Template:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"text with placeholders such as {{namespace}}/{{job}}, got {value!r}")  # noqa: TRY004 # pydantic collects ValueErrors
+        return cls.braces(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import IO
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("logfmt", "json")
 
-_BARE = re.compile(r'[^\s="\\]+')
+_BARE = re.compile(r'[^\s="\\\x00-\x1f\x7f-\x9f]+')
 _NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
 
 
@@ -74,7 +75,7 @@ class Formatter(logging.Formatter):
         """Return the line."""
         fields = self._fields(record)
         if self.form == "json":
-            return json.dumps(fields, default=str)
+            return json.dumps({key: _plain(value) for key, value in fields.items()}, default=str)
         return " ".join(f"{key}={_logfmt(value)}" for key, value in fields.items())
 
     def _fields(self, record: logging.LogRecord) -> Mapping[str, object]:
@@ -91,6 +92,12 @@ class Formatter(logging.Formatter):
         return fields
 
 
+def _plain(value: object) -> object:
+    """Return a value that JSON has: it knows neither NaN nor infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _logfmt(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    # Six digits are enough for a measure, but not for a Unix time.
+    text = f"{value:.{6 if abs(value) < 1e6 else 13}g}" if isinstance(value, float) else str(value)
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from presagio.toolkit.errors import ConfigError
 from presagio.toolkit.positions import Document, Path, SyntaxMistakeError, parse
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+FROM_FILE = {"from_file": True}
+"""Context of a validation: what stands in a file is taken less lightly than what code passes on."""
 
 
 class Model(BaseModel):
@@ -71,7 +75,7 @@ class ConfigFile(Generic[ModelT]):
             for path, line in document.duplicates
         ]
         try:
-            config = self.model.model_validate({} if document.data is None else document.data)
+            config = self.model.model_validate({} if document.data is None else document.data, context=FROM_FILE)
         except ValidationError as error:
             mistakes += [_mistake(self.model, document, file, one) for one in error.errors()]
             raise ConfigError(_unique(mistakes)) from None
@@ -87,13 +91,13 @@ class ConfigFile(Generic[ModelT]):
 def read(path: FilePath) -> Document:
     """Return the parsed file. Raises ConfigError if it cannot be read or is not YAML or JSON."""
     try:
-        return parse(path.read_text(encoding="utf-8"), json=path.suffix == ".json")
+        return parse(path.read_text(encoding="utf-8-sig"), json=path.suffix == ".json")
     except OSError as error:
         raise ConfigError([Mistake(str(path), 1, "", "a readable file", error.strerror or str(error))]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Mistake(str(path), 1, "", "UTF-8 text", f"byte {error.start} is not")]) from None
     except SyntaxMistakeError as error:
-        raise ConfigError([Mistake(str(path), error.line, "", "valid YAML", str(error))]) from None
+        raise ConfigError([Mistake(str(path), error.line, "", error.expected, error.got)]) from None
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -109,18 +113,19 @@ def _unique(mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 
 def _mistake(model: type[BaseModel], document: Document, file: str, error: ErrorDetails) -> Mistake:
-    path = _in_file(document, error["loc"])
+    path = _in_file(document.data, error)
     expected, got = _explain(model, path, error)
     return Mistake(file, document.line(path), dotted(path), expected, got)
 
 
-def _in_file(document: Document, loc: Path) -> Path:
+def _in_file(data: Any, error: ErrorDetails) -> Path:
     """Return the part of pydantic's location that the file has: unions add steps that nobody wrote."""
     path: Path = ()
-    for index, step in enumerate(loc):
-        if (*path, step) in document.lines or index == len(loc) - 1:
+    for step in error["loc"]:
+        if step in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()):
+            data = data[step]
             path = (*path, step)
-    return path
+    return (*path, error["loc"][-1]) if error["type"] == "missing" else path
 
 
 def _explain(model: type[BaseModel], path: Path, error: ErrorDetails) -> tuple[str, str]:
@@ -132,7 +137,9 @@ def _explain(model: type[BaseModel], path: Path, error: ErrorDetails) -> tuple[s
         expected, separator, got = str(error["ctx"]["error"]).rpartition(", got ")
         return (expected, got) if separator else (got, _shown(error["input"]))
     message = error["msg"].removeprefix("Input should be ").strip()
-    return message[:1].lower() + message[1:], _shown(error["input"])
+    # The report is logged, and sent to whoever asks for a reload.
+    got = f"a value of type {type(error['input']).__name__}" if _is_secret(model, path) else _shown(error["input"])
+    return message[:1].lower() + message[1:], got
 
 
 def _known_key(model: type[BaseModel], path: Path) -> str:
@@ -143,12 +150,21 @@ def _known_key(model: type[BaseModel], path: Path) -> str:
 
 def _keys(model: type[BaseModel], path: Path) -> set[str]:
     """Return the keys that may stand at `path`: walks the models along it, into containers and unions."""
+    return {field.alias or name for one in _at(model, path) for name, field in one.model_fields.items()}
+
+
+def _at(model: type[BaseModel], path: Path) -> set[type[BaseModel]]:
     models = {model}
     for step in path:
         if isinstance(step, str):
             fields = (found for one in models if (found := _field(one, step)) is not None)
             models = {inner for field in fields for inner in _models(field)} or models
-    return {field.alias or name for one in models for name, field in one.model_fields.items()}
+    return models
+
+
+def _is_secret(model: type[BaseModel], path: Path) -> bool:
+    fields = (_field(one, str(path[-1])) for one in _at(model, path[:-1])) if path else ()
+    return any(field is SecretStr or SecretStr in get_args(field) for field in fields)
 
 
 def _field(model: type[BaseModel], key: str) -> Any:

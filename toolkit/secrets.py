@@ -13,7 +13,7 @@ from presagio.toolkit.errors import PresagioError
 
 
 class SecretError(PresagioError):
-    """A secret's file cannot be read."""
+    """A secret's file cannot be read, or is no text."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class Secret:
         if self.file is None:
             return self.value.get_secret_value() if self.value else ""
         try:
-            return self.file.read_text().strip()
+            return self.file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SecretError(f"secret file {str(self.file)!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SecretError(f"secret file {str(self.file)!r} is not UTF-8 text") from error
 
     def lines(self) -> list[str]:
         """Return one secret a line: two keys may be valid at once while one is rotated out."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AllowInfNan, BeforeValidator, ValidationInfo
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_DURATION = re.compile(r"(?:\d+(?:y|w|d|h|ms|m|s))+")
-_PART = re.compile(r"(\d+)(ms|[ywdhms])")
+_DURATION = re.compile(r"(?:[0-9]{1,12}(?:y|w|d|h|ms|m|s))+")
+_PART = re.compile(r"([0-9]+)(ms|[ywdhms])")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -27,6 +28,10 @@ def parse_duration(text: object) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return seconds as people say them: `1h30m`, `45s`, `0.25s`."""
+    if not math.isfinite(seconds):
+        return f"{seconds}"
+    if seconds < 0:
+        return f"-{format_duration(-seconds)}"
     if seconds < 1:
         return f"{seconds:.3g}s"
     if seconds < 60:
@@ -50,6 +55,8 @@ def format_bytes(size: float) -> str:
 
 def format_value(value: float, unit: str = "") -> str:
     """Return a value with its unit for people: `bytes` and `seconds` are scaled, others stand as they are."""
+    if math.isnan(value):
+        return "unknown"
     if unit == "bytes":
         return format_bytes(value)
     if unit == "seconds":
@@ -57,9 +64,10 @@ def format_value(value: float, unit: str = "") -> str:
     return f"{value:.4g} {unit}".rstrip()
 
 
-def _duration(value: object) -> object:
-    return value if isinstance(value, float) else parse_duration(value)
+def _duration(value: object, info: ValidationInfo) -> object:
+    # Code passes seconds on; in a file 15.0 is as ambiguous as 15.
+    return value if isinstance(value, float) and not info.context else parse_duration(value)
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
+Duration = Annotated[float, BeforeValidator(_duration), AllowInfNan(False)]
 """A pydantic field in seconds, written as a Prometheus duration."""
