@@ -22,7 +22,7 @@ from presagio.webhook.questions import Source
 from presagio.webhook.records import Records
 from presagio.webhook.scores import Service
 from presagio.webhook.states import TERMINAL, State
-from presagio.webhook.story import Line, tell
+from presagio.webhook.story import Line, looks, tell
 from presagio.webhook.tables import Remediation
 
 _PAGES = Path(__file__).parent / "pages"
@@ -65,6 +65,13 @@ class Card:
     def live(self) -> bool:
         """Whether something is still to come."""
         return self.case.state not in TERMINAL
+
+    @property
+    def last(self) -> str:
+        """Return the newest of the story; while samples are taken, with them."""
+        text = self.lines[-1].text if self.lines else ""
+        seen = looks(self.case.samples or []) if self.live else ""
+        return f"{text}: {seen}" if seen and seen not in text else text
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -95,6 +95,11 @@ def clock(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def looks(samples: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the last samples were, in a word each."""
+    return ", ".join(_MARKS.get(one.get("sample", one.get("holds")), "?") for one in samples[-10:])
+
+
 def _watching(facts: Mapping[str, Any]) -> str:
     return f"watching {facts['query']} until {clock(facts['deadline'])}"
 
@@ -103,7 +108,7 @@ def _words(facts: Mapping[str, Any]) -> _Facts:
     labels, plan = facts.get("labels", {}), facts.get("plan", {})
     words = _Facts(alertname=labels.get("alertname", "an alert"), service=labels.get("service_id", "somewhere"))
     words.update({name: _word(name, value) for name, value in facts.items()})
-    words.update(names=", ".join(facts.get("policies", {})), looks=_looks(facts.get("samples", [])))
+    words.update(names=", ".join(facts.get("policies", {})), looks=looks(facts.get("samples", [])))
     if plan:
         words["summary"] = plan["summary"]
     return words
@@ -113,7 +118,3 @@ def _word(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, int | float):
         return clock(value)
     return "; ".join(map(str, value.values())) if isinstance(value, Mapping) else value
-
-
-def _looks(samples: list[Mapping[str, Any]]) -> str:
-    return ", ".join(_MARKS.get(one.get("sample", one.get("holds")), "?") for one in samples[-10:])

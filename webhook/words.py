@@ -27,6 +27,11 @@ def number(value: object) -> str:
     return f"{value:.4g}"
 
 
+def score(value: float) -> str:
+    """Return an anomaly score, 0..1, in two digits."""
+    return "\N{EN DASH}" if math.isnan(value) else f"{value:.2f}"
+
+
 def moment(time: float) -> str:
     """Return a moment: 2026-01-31 23:59:59 UTC."""
     return clock(time)
@@ -69,4 +74,4 @@ def line(facts: Any) -> str:
     return json.dumps(facts, ensure_ascii=False, default=str)
 
 
-FILTERS: tuple[Callable[..., str], ...] = (number, moment, hour, duration, ago, tone, plain, pretty, line)
+FILTERS: tuple[Callable[..., str], ...] = (number, score, moment, hour, duration, ago, tone, plain, pretty, line)

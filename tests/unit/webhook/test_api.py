@@ -252,6 +252,20 @@ class TestPages:
         assert text.count('<tr class="good">') >= 3
         assert "3 good samples in a row: good, good, good" in text
 
+    def test_samples_are_seen_while_they_are_taken(self, front: Front) -> None:
+        front.world.fire()
+        front.world.run(100)
+        assert "UTC: bad, bad" in self.page(front)
+
+    def test_only_addresses_become_links(self, front: Front) -> None:
+        links = {"runbook_url": "https://runbooks.test/x?a=1&b=2", "evil": "javascript:alert(1)"}
+        front.world.alertmanager.firing.add("f")
+        front.world.notify(alert("f", "firing", START) | {"annotations": links})
+        front.world.run()
+        text = self.page(front, "/remediations/1")
+        assert '<a href="https://runbooks.test/x?a=1&amp;b=2" rel="noreferrer">' in text
+        assert 'href="javascript' not in text
+
     def test_one_that_is_not_there(self, front: Front) -> None:
         assert front.client.get("/remediations/9", headers=KEY).status_code == 404
         assert front.client.get(f"/remediations/{10**30}", headers=KEY).status_code == 404

@@ -75,6 +75,10 @@ def test_numbers(value: object, text: str) -> None:
     assert words.number(value) == text
 
 
+def test_scores_have_two_digits() -> None:
+    assert (words.score(0.6997), words.score(0.0), words.score(math.nan)) == ("0.70", "0.00", "\N{EN DASH}")
+
+
 def test_times() -> None:
     assert words.moment(0.0) == "1970-01-01 00:00:00 UTC"
     assert words.hour(3661.0) == "01:01:01"
