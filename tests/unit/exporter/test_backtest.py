@@ -155,7 +155,7 @@ class TestCommand:
         self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.run(config, "--from", "-2h") == 0
-        heading, row, total = capsys.readouterr().out.splitlines()
+        _, row, total = capsys.readouterr().out.splitlines()
         assert row.split()[:3] == ["a", "load", "1970-01-01"]
         assert row.split()[3:5] == ["02:05:00", "2m30s"]
         assert total == "1 alarms at 0.6 in 962 moments of 15s"
@@ -164,8 +164,8 @@ class TestCommand:
     def test_without_alarms_there_is_no_table(
         self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert self.run(config, "--from", "-1h", "--to", "-30m") == 0
-        assert capsys.readouterr().out == "0 alarms at 0.6 in 242 moments of 15s\n"
+        assert self.run(config, "--from", "-15m", "--to", "-30m") == 0
+        assert capsys.readouterr().out == "0 alarms at 0.6 in 122 moments of 15s\n"
 
     def test_as_json_each_alarm_is_one_line(
         self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
@@ -175,15 +175,10 @@ class TestCommand:
         assert alarm["key"] == {"service_id": "a", "signal": "load", "labels": []}
         assert (alarm["begin"], alarm["end"], alarm["value"]) == (500 * STEP, 509 * STEP, 5000.0)
 
-    @pytest.mark.parametrize(
-        "span", [["--from", "now"], ["--from", "-1h", "--to", "-0"], ["--from=5000", "--to=4000"]]
-    )
+    @pytest.mark.parametrize("span", [["--from", "now"], ["--from=-0"], ["--from=5000", "--to=4000"]])
     def test_a_span_that_ends_before_it_begins_is_refused(
         self, source: FakeSource, config: str, span: Sequence[str]
     ) -> None:
-        if span[-1] == "-0":
-            assert self.run(config, *span) == 0
-            return
         with pytest.raises(PresagioError, match=r"--from '.*' is not before --to '.*'"):
             self.run(config, *span)
         assert source.asked == []
