@@ -15,6 +15,7 @@ from presagio.toolkit.labels import Labels, Template
 from presagio.toolkit.prometheus import Matrix, Vector
 
 _REMEMBERED = 1000
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def named(naming: Naming, answer: Vector | Matrix) -> Named:
 
 
 def finite(values: Floats) -> Floats:
-    """Return values with ±Inf as NaN: neither is a number that a profile could learn from."""
-    return np.where(np.isfinite(values), values, np.nan)
+    """Return values with ±Inf, and what is so large that it would soon be, as NaN: no profile could learn from it."""
+    return np.where(np.abs(values) <= _LARGEST, values, np.nan)
 
 
 def configured(config: ExporterConfig) -> list[Signal]:

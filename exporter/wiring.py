@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from presagio.detectors.base import Detector
-from presagio.exporter.config import ExporterConfig, Signal
+from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Evaluation, Source, Timing
 from presagio.exporter.loop import Loop
@@ -21,7 +21,7 @@ from presagio.exporter.store import Store
 from presagio.toolkit import plugins
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.durable import locked
-from presagio.toolkit.log import get_log
+from presagio.toolkit.log import Log, get_log
 from presagio.toolkit.prometheus import Prometheus
 
 
@@ -49,19 +49,29 @@ def evaluations(
     metrics.soft_limit.set(config.limits.soft_series)
     log = get_log("exporter.evaluation")
 
-    taking = threading.Lock()
-
-    @contextmanager
-    def room() -> Iterator[int]:
-        with taking:  # two signals must not take the same room
-            yield config.limits.series - sum(len(engine.keys) for engine in engines)
-
     for signal in signals:
         metrics.know(signal.name)
+    room = _room(engines, config.limits, log)
     return [
         Evaluation(engine, naming, source, when, room, metrics, log)
         for engine, naming in zip(engines, names, strict=True)
     ]
+
+
+def _room(engines: Sequence[Engine], limits: Limits, log: Log) -> Callable[[], AbstractContextManager[int]]:
+    """Return what lends the room that is left for new series; it warns once that there is little."""
+    taking, warned = threading.Lock(), threading.Event()
+
+    @contextmanager
+    def room() -> Iterator[int]:
+        with taking:  # two signals must not take the same room
+            yield limits.series - sum(len(engine.keys) for engine in engines)
+            series = sum(len(engine.keys) for engine in engines)
+            if series >= limits.soft_series and not warned.is_set():
+                warned.set()
+                log.warning("limits.soft_series is reached", series=series, limit=limits.series)
+
+    return room
 
 
 def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, clock: Clock) -> tuple[Page, Loop]:

@@ -18,9 +18,11 @@ from presagio.toolkit.errors import SourceError
 class World:
     """Evaluations of the given signals, whose queries are their names, over one fake source."""
 
-    def __init__(self, source: FakeSource, *names: str, lookback: int = 0, limit: int = 1000) -> None:
+    def __init__(
+        self, source: FakeSource, *names: str, lookback: int = 0, limit: int = 1000, soft: int | None = None
+    ) -> None:
         signals = "".join(f"\n  - {{name: {name}, query: {name}}}" for name in names)
-        text = f"limits: {{series: {limit}, soft_series: 1}}\nsignals: {signals}"
+        text = f"limits: {{series: {limit}, soft_series: {soft or limit}}}\nsignals: {signals}"
         self.source = source
         self.registry = CollectorRegistry()
         when = Timing(STEP, lookback * STEP, "up")
@@ -193,6 +195,17 @@ class TestAnswers:
         assert [len(one.engine.keys) for one in world.all] == [5, 2, 0]
         assert world.count("series_refused_total", "load", reason="limit") == 0
         assert world.count("series_refused_total", "cpu", reason="limit") == 3
+
+    def test_at_the_soft_limit_one_warning_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        many = {f"s{number}": steady(first=number) for number in range(12)}
+        world = World(FakeSource(load=many), "load", soft=5)
+        for step in range(4):
+            world.to(step)
+        assert caplog.messages == []
+        for step in range(4, 12):
+            world.to(step)
+        assert caplog.messages == ["limits.soft_series is reached"]
+        assert caplog.records[0].__dict__["fields"] == {"series": 5, "limit": 1000}
 
     def test_room_that_is_freed_is_given_again(self) -> None:
         world = World(FakeSource(load={"a": steady()}, cpu={"b": steady()}), "load", "cpu", limit=1)

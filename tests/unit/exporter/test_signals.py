@@ -106,8 +106,10 @@ class TestNames:
         assert naming().definition == naming().definition
 
 
-def test_infinities_are_no_numbers_to_learn_from() -> None:
-    np.testing.assert_array_equal(finite(np.array([np.inf, -np.inf, np.nan, 0.0])), [np.nan, np.nan, np.nan, 0.0])
+def test_infinities_and_what_overflows_to_them_are_no_numbers_to_learn_from() -> None:
+    values = np.array([[np.inf, -np.inf, np.nan, 1.7e308, -1e301], [0.0, -5e-324, 1e300, -1e300, 42.0]])
+    assert np.isnan(finite(values)[0]).all()
+    np.testing.assert_array_equal(finite(values)[1], values[1])
 
 
 class TestConfigured:
