@@ -215,6 +215,13 @@ class TestAnswers:
         world.to(11, which=1)
         assert [len(one.engine.keys) for one in world.all] == [0, 1, 0]
 
+    def test_what_is_forgotten_in_one_chunk_of_history_makes_room_in_the_next(self) -> None:
+        world = World(FakeSource(load={"old": steady(2), "new": steady(40, first=20)}), "load", lookback=30, limit=1)
+        object.__setattr__(world.one.signal, "forget_after", 10 * STEP)
+        world.to(30)
+        assert [key.service_id for key in world.one.engine.keys] == ["new"]
+        assert world.count("series_refused_total", reason="limit") == 0
+
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     @pytest.mark.parametrize("lookback", [0, 6])
     def test_a_series_that_never_had_a_number_takes_no_room(self, value: float, lookback: int) -> None:
