@@ -68,13 +68,21 @@ class Loop:
             self.store.load_profiles([one.engine for one in self.evaluations])
             saved = self.clock.time()
             while not self.stop.is_set():
-                self.tick(self.timing.at_or_before(self.clock.time() - self.delay))
+                self._turn()
                 if abs(self.clock.time() - saved) >= _SAVE_EVERY:  # a clock may be set back
                     saved = self.clock.time()
                     self.save()
                 self._wait()
             self.pool.shutdown()
             self.save()
+
+    def _turn(self) -> None:
+        """Tick; a mistake of ours is logged and makes us not ready, and the next turn may go well."""
+        try:
+            self.tick(self.timing.at_or_before(self.clock.time() - self.delay))
+        except Exception:
+            self.ready = False
+            self.log.exception("evaluation failed by a mistake of ours, please report it")
 
     def _hold(self, held: ExitStack) -> None:
         try:

@@ -18,6 +18,9 @@ from presagio.toolkit.log import get_log
 from presagio.toolkit.serve import Context
 from presagio.toolkit.webconfig import Guard
 
+_PATIENCE = 20.0
+"""Seconds for the loop's last turn and its snapshot; one that still waits for the storage has nothing to write."""
+
 
 class Exporter:
     """A running exporter: what toolkit.serve starts and stops in the worker."""
@@ -36,7 +39,7 @@ class Exporter:
         """Stop the loop, which writes its snapshot, and write the submitted values."""
         self.loop.stop.set()
         if self.thread.ident is not None:
-            self.thread.join()
+            self.thread.join(_PATIENCE)
         if self.registry:
             self.registry.save()
 

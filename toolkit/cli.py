@@ -86,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in plugins.names(plugins.COMMANDS):
         command = _load(name)
-        sub = commands.add_parser(name, help=command.help, description=command.help[:1].upper() + command.help[1:] + ".")
+        description = command.help[:1].upper() + command.help[1:] + "."
+        sub = commands.add_parser(name, help=command.help, description=description)
         command.add_arguments(sub)
         sub.set_defaults(command=command)
     return parser

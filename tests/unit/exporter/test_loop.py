@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from fake_source import STEP, FakeSource, steady
 from prometheus_client import CollectorRegistry
 
 from presagio.exporter.config import FILE
+from presagio.exporter.engine import Scores
 from presagio.exporter.evaluation import Evaluation, Timing
 from presagio.exporter.loop import Loop, Progress
 from presagio.exporter.publish import Page
@@ -249,3 +250,21 @@ def test_progress_is_told_every_five_seconds(caplog: pytest.LogCaptureFixture) -
         progress.advance()
     told = [record.__dict__["fields"] for record in caplog.records]
     assert told == [{"percent": 40.0, "moments": 40}, {"percent": 80.0, "moments": 80}]
+
+
+def test_a_turn_that_fails_as_a_whole_is_logged_and_the_next_one_goes_well(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish, broken = house.page.publish, [True]
+
+    def fragile(results: Mapping[str, Scores], now: float) -> None:
+        if broken.pop() if broken else False:
+            raise RuntimeError("page")
+        publish(results, now)
+
+    monkeypatch.setattr(house.page, "publish", fragile)
+    with caplog.at_level(logging.ERROR):
+        house.run(waits=2)
+    assert "please report it" in caplog.text
+    assert house.loop.ready
+    assert house.shown() == {"load", "cpu"}

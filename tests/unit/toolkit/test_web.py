@@ -252,4 +252,5 @@ def test_docs_load_nothing_from_outside(client: FlaskClient, path: str) -> None:
 
 def test_the_style_sheet_of_the_docs_loads_nothing_from_outside(client: FlaskClient) -> None:
     with client.get("/docs/swagger/css/swagger-ui.css") as style:
-        assert re.findall(r"url\([\"']?(?:https?:)?//|@import", style.text) == []
+        text = style.get_data(as_text=True)
+    assert re.findall(r"url\([\"']?(?:https?:)?//|@import", text) == []
