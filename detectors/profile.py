@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from presagio.detectors.arrays import Bools, take
 from presagio.detectors.base import DetectorParams, Floats, Ints, State, Verdict, score_of
-from presagio.detectors.runs import Bools, Runs, take
+from presagio.detectors.runs import Runs
 from presagio.detectors.tail import Tail
 
 BAND_P = 0.0005

@@ -7,31 +7,33 @@ suspect at its next one, and a series that never had any is suspect at once and 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
-import numpy.typing as npt
 
-from presagio.detectors.base import Floats, Ints, State
+from presagio.detectors.arrays import Arrays, Bools
+from presagio.detectors.base import Floats
 
-Bools = npt.NDArray[np.bool_]
-
-_FIELDS = ("ordinary", "starts", "inside", "length", "taught")
 _INCREDIBLE = 1e-4
 """From here on a run teaches no more: one long outage must not make the next look usual."""
 
 
-class Runs:
+class Runs(Arrays):
     """For n rows: ordinary samples, runs begun, samples inside runs; the present run's length and what it teaches.
 
     least: ordinary samples that a row must have shown before any run of its is remarkable.
     """
 
+    fields: ClassVar[tuple[str, ...]] = ("ordinary", "starts", "inside", "length", "taught")
+    ordinary: Floats
+    starts: Floats
+    inside: Floats
+    length: Floats
+    taught: Floats
+
     def __init__(self, least: int) -> None:
+        super().__init__()
         self.least = least
-        self.ordinary = np.zeros(0)
-        self.starts = np.zeros(0)
-        self.inside = np.zeros(0)
-        self.length = np.zeros(0)
-        self.taught = np.zeros(0)
 
     def step(self, active: Bools, watched: Bools) -> Floats:
         """Return p[n], the chance of a run as long as the present one; 1 outside runs.
@@ -57,23 +59,3 @@ class Runs:
         self.starts = self.starts + ended
         self.inside = self.inside + np.where(ended, self.taught, 0.0)
         self.taught = np.where(ended, 0.0, self.taught)
-
-    def reindex(self, rows: Ints) -> None:
-        """New row i was row rows[i]; -1 begins anew."""
-        for field in _FIELDS:
-            setattr(self, field, take(getattr(self, field), rows))
-
-    def state(self, prefix: str) -> dict[str, Floats]:
-        """Return the counts, each name led by `prefix`."""
-        return {f"{prefix}{field}": getattr(self, field) for field in _FIELDS}
-
-    def restore(self, state: State, prefix: str) -> None:
-        """Take what `state` returned. Raises KeyError for a missing count."""
-        for field in _FIELDS:
-            setattr(self, field, np.array(state[f"{prefix}{field}"], dtype=np.float64))
-
-
-def take(values: Floats, rows: Ints, new: float = 0.0) -> Floats:
-    """Return values[rows], and `new` where rows is -1."""
-    padded = np.append(values, new)
-    return padded[np.where(rows < 0, len(values), rows)]

@@ -8,13 +8,14 @@ the first two moments of the excess are learnt with exponential forgetting, and 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from presagio.detectors.base import Floats, Ints, State
-from presagio.detectors.runs import take
+from presagio.detectors.arrays import Arrays
+from presagio.detectors.base import Floats
 
 _LEARNT = ("peaks", "excess", "excess_squared")
-_FIELDS = ("samples", *_LEARNT, *(f"pending_{field}" for field in _LEARNT))
 
 THRESHOLD = 2.0
 """Where the tail begins, in mean absolute deviations: about one sample in twenty of a Gaussian lies beyond."""
@@ -27,17 +28,14 @@ _LIGHTEST, _HEAVIEST = -0.15, 0.5
 _SMALLEST_P = 1e-300
 
 
-class Tail:
+class Tail(Arrays):
     """For n rows: the chance of a residual beyond r on one side, learnt from the residuals seen."""
 
+    fields: ClassVar[tuple[str, ...]] = ("samples", *_LEARNT, *(f"pending_{field}" for field in _LEARNT))
     samples: Floats
     peaks: Floats
     excess: Floats
     excess_squared: Floats
-
-    def __init__(self) -> None:
-        for field in _FIELDS:
-            setattr(self, field, np.zeros(0))
 
     def chance(self, r: Floats) -> Floats:
         """Return P(residual > r), in 0..0.5 for r >= 0; r in units of the spread."""
@@ -80,17 +78,3 @@ class Tail:
         shape = np.clip(shape, _LIGHTEST, _HEAVIEST)
         shape = np.where(np.abs(shape) < 1e-6, 1e-6, shape)
         return rate, shape, mean * (1 - shape)
-
-    def reindex(self, rows: Ints) -> None:
-        """New row i was row rows[i]; -1 begins anew."""
-        for field in _FIELDS:
-            setattr(self, field, take(getattr(self, field), rows))
-
-    def state(self, prefix: str) -> dict[str, Floats]:
-        """Return the moments, each name led by `prefix`."""
-        return {f"{prefix}{field}": getattr(self, field) for field in _FIELDS}
-
-    def restore(self, state: State, prefix: str) -> None:
-        """Take what `state` returned. Raises KeyError for a missing moment."""
-        for field in _FIELDS:
-            setattr(self, field, np.array(state[f"{prefix}{field}"], dtype=np.float64))

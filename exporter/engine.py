@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from presagio.detectors.arrays import Bools
 from presagio.detectors.base import Detector, Floats, Ints, score_of
-from presagio.detectors.runs import Bools, Runs
+from presagio.detectors.runs import Runs
 from presagio.exporter.config import Signal
 from presagio.exporter.signals import Key
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
+from presagio.detectors.arrays import Bools
 from presagio.detectors.base import Floats, Ints
-from presagio.detectors.runs import Bools
 from presagio.exporter.engine import Engine, Scores
 from presagio.exporter.metrics import BLIND, Metrics
 from presagio.exporter.signals import Key, Naming, Refusal, finite, named
