@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import time as machine
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +90,15 @@ class TestTable:
 
 
 class TestMoment:
+    def test_a_time_without_a_zone_is_in_utc_as_the_table_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TZ", "EST5")
+        machine.tzset()
+        try:
+            assert moment("2026-01-31 12:00:00", NOW) == 1769860800.0
+        finally:
+            monkeypatch.undo()
+            machine.tzset()
+
     @pytest.mark.parametrize(
         ("text", "time"),
         [

@@ -78,6 +78,36 @@ def test_without_anything_said_the_defaults_are_those_of_the_design() -> None:
     assert [signal.name for signal in configured(config)] == ["submitted"]
 
 
+def test_every_default() -> None:
+    """A default that changes makes other alarms for all who said nothing: let it be done on purpose."""
+    config = parse("signals: [{name: load, query: load}]\napi: {authentication: none}")
+    plain = config.model_dump(mode="json", exclude={"services", "signals", "prometheus"})
+    assert plain == {
+        "evaluation": {
+            "interval": 15.0, "delay": 5.0, "stale_after": 300.0, "control": "count(up)", "concurrency": 4,
+        },
+        "warm_start": {"lookback": 86400.0},
+        "presets": [],
+        "labels": [],
+        "outputs": {"value": True, "expected": True, "bounds": True, "confidence": True},
+        "limits": {"series": 100_000, "soft_series": 80_000},
+        "api": {
+            "authentication": "none", "api_key": None, "api_key_file": None,
+            "max_services": 1000, "max_metrics_per_service": 100, "expire_after": 300.0,
+        },
+    }  # fmt: skip
+    assert config.prometheus.model_dump() == {
+        "url": "http://localhost:9090", "bearer_token": None, "bearer_token_file": None, "basic_auth": None,
+        "tls": {"ca_file": None, "cert_file": None, "key_file": None, "insecure_skip_verify": False},
+        "tenant": None, "timeout": 10.0,
+    }  # fmt: skip
+    assert config.signals[0].model_dump() == {
+        "name": "load", "query": "load", "unit": "", "service_id": None, "signal_label": None, "direction": "both",
+        "dead_band": {"absolute": 0.0, "relative": 0.0}, "missing": "anomalous", "forget_after": 21600.0,
+        "adapt_after": 28800.0, "detector": "profile", "detector_params": {}, "outputs": None,
+    }  # fmt: skip
+
+
 def test_a_lookback_of_nothing_learns_only_from_now_on() -> None:
     when = timing(parse("warm_start: {lookback: 0s}"))
     assert when.first(float("-inf"), 300.0) == 300.0

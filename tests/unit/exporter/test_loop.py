@@ -103,6 +103,17 @@ def test_all_signals_are_evaluated_and_published(house: House) -> None:
     assert house.loop.series() == 2
 
 
+def test_a_series_that_is_forgotten_has_no_profile_any_more(house: House) -> None:
+    house.source.data |= {"load": {"a": steady(2000), "b": steady(90)}, "up": {"up": steady(2000)}}
+    house.tick(80)
+    assert house.value("series", signal="load") == 2.0
+    house.tick(80 + 1440)
+    assert house.value("series", signal="load") == 2.0
+    house.tick(80 + 1441)
+    assert house.value("series", signal="load") == 1.0
+    assert [key.service_id for key in house.parts[0].engine.keys] == ["a"]
+
+
 class TestErrors:
     @pytest.mark.parametrize("error", [SourceError(SourceReason.TIMEOUT, "slow"), ZeroDivisionError("ours")])
     def test_an_error_of_one_signal_never_stops_the_others(self, house: House, error: Exception) -> None:
@@ -146,6 +157,11 @@ class TestErrors:
 
 
 class TestReadiness:
+    def test_a_mistake_of_ours_makes_nobody_ready(self, house: House) -> None:
+        house.source.failing["load"] = ZeroDivisionError("ours")
+        house.tick(100)
+        assert not house.loop.ready
+
     def test_it_is_ready_when_all_signals_have_reached_the_present(self, house: House) -> None:
         house.source.failing["load"] = SourceError(SourceReason.UNREACHABLE, "gone")
         house.tick(100)
@@ -167,6 +183,21 @@ class TestRun:
         house.run(10)
         assert house.value("evaluations_total", signal="load") == 10
         assert [first for kind, query, first, _ in house.source.asked if query == "load"] == list(range(100, 110))
+
+    def test_a_moment_that_comes_while_another_is_evaluated_is_made_up_for(self, tmp_path: Path) -> None:
+        """Each evaluation takes 12 of 15 seconds, and one takes 40."""
+        house = House(tmp_path, lookback=10)
+        tick, begun, took = house.loop.tick, [], iter([12, 12, 40, 12, 12, 12])
+
+        def slowly(time: float) -> None:
+            begun.append((time / STEP, house.clock.time() - time))
+            tick(time)
+            house.clock.advance(next(took))
+
+        house.loop.tick = slowly  # type: ignore[method-assign]
+        house.run(6)
+        assert begun == [(100, 5), (101, 5), (102, 5), (105, 5), (106, 5), (107, 5)]
+        assert house.value("evaluations_total", signal="load") == 107 - 90 + 1
 
     def test_it_saves_every_minute_and_at_the_end(self, tmp_path: Path) -> None:
         house = House(tmp_path)

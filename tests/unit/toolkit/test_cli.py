@@ -41,6 +41,19 @@ def install(folder: Path, group: str, *points: str) -> Path:
         "    help = 'answer'\n"
         "    def add_arguments(self, parser): pass\n"
         "    def run(self, arguments): print('works'); return 3\n"
+        "class Talks(Works):\n"
+        "    def add_arguments(self, parser):\n"
+        "        from presagio.toolkit.cli import add_log_flags\n"
+        "        add_log_flags(parser)\n"
+        "    def run(self, arguments):\n"
+        "        from presagio.toolkit.log import get_log\n"
+        "        get_log('talk').info('heard', n=1)\n"
+        "        get_log('talk').error('heard', n=2)\n"
+        "        return 0\n"
+        "class Interrupted(Works):\n"
+        "    def run(self, arguments): raise KeyboardInterrupt\n"
+        "class Unread(Works):\n"
+        "    def run(self, arguments): raise BrokenPipeError\n"
         "class Unmade(Works):\n"
         "    def __init__(self): raise RuntimeError('not today')\n"
     )
@@ -152,6 +165,39 @@ def test_a_stranger_s_command_is_one_like_ours(tmp_path: Path) -> None:
     path = install(tmp_path, "presagio.commands", "works = strangers:Works")
     answer = run("works", path=path)
     assert (answer.returncode, answer.stdout) == (3, "works\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"),
+    [
+        ([], ["level=info logger=presagio.talk msg=heard n=1", "level=error logger=presagio.talk msg=heard n=2"]),
+        (["--log.level=error"], ["level=error logger=presagio.talk msg=heard n=2"]),
+        (["--log.level=error", "--log.format=json"],
+         ['"level": "error", "logger": "presagio.talk", "msg": "heard", "n": 2}']),
+    ],
+)  # fmt: skip
+def test_a_command_logs_as_its_flags_say(tmp_path: Path, flags: list[str], lines: list[str]) -> None:
+    path = install(tmp_path, "presagio.commands", "talks = strangers:Talks")
+    answer = run("talks", *flags, path=path)
+    assert [line.partition(" ")[2] if not flags[1:] else line[line.index('"level') :]
+            for line in answer.stderr.splitlines()] == lines  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "code"), [("Interrupted", 130), ("Unread", 141)])
+def test_what_ends_a_command_from_outside_is_its_exit_code(tmp_path: Path, kind: str, code: int) -> None:
+    path = install(tmp_path, "presagio.commands", f"ends = strangers:{kind}")
+    answer = run("ends", path=path)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize("command", ["exporter", "webhook"])
+def test_flags_of_a_server_are_named_as_prometheus_names_them(command: str) -> None:
+    text = run(command, "--help").stdout
+    for flag in (
+        "--config.file FILE", "--web.listen-address HOST:PORT", "--storage.path DIR",
+        "--log.level {debug,info,warn,error}", "--log.format {logfmt,json}",
+    ):  # fmt: skip
+        assert f"  {flag}\n" in text or f"  {flag} " in text, flag
 
 
 @pytest.mark.parametrize(

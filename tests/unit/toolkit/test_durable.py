@@ -63,6 +63,27 @@ def test_killed_between_writing_and_renaming_the_old_file_stands(file: Path) -> 
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_what_is_renamed_is_on_the_disk_before_and_the_name_after(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        target = Path(f"/proc/self/fd/{descriptor}").readlink()
+        events.append("folder" if target == file.parent else f"{target.name} with {target.read_bytes()!r}")
+        sync(descriptor)
+
+    def replaced(path: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    write_atomic(file, b"12345")
+    assert events == [".state.part with b'12345'", "rename", "folder"]
+
+
 def test_half_a_file_of_an_earlier_crash_is_overwritten(file: Path) -> None:
     (file.parent / ".state.part").write_bytes(b"much longer than what comes after it")
     write_atomic(file, b"short")

@@ -44,7 +44,7 @@ def stream() -> Iterator[io.StringIO]:
         ({"text": 'say "x"\n\\'}, ' text="say \\"x\\"\\n\\\\"'),
         ({"text": ""}, ' text=""'),
         ({"text": "a=b"}, ' text="a=b"'),
-        ({"text": "größe"}, " text=größe"),
+        ({"text": "größe", "path": "große dateien"}, ' text=größe path="große dateien"'),
         ({"text": "\x1b[31mred"}, ' text="\\u001b[31mred"'),
         ({"none": None, "yes": True, "error": ValueError("no")}, " none=None yes=True error=no"),
         ({"share": 0.123456789, "tiny": 1e-9, "nan": math.nan}, " share=0.123457 tiny=1e-09 nan=nan"),
