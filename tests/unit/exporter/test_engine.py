@@ -83,8 +83,9 @@ class TestMissing:
         assert all(np.isnan(score(scores, A)) for scores in feed.steps(20, [B]))
 
     def test_zero_takes_an_absent_series_for_0(self) -> None:
-        feed = warm("zero")
-        assert score(feed.step([B]), A) > 0.6
+        absent, zero = warm("zero", [A]), warm("zero", [A])
+        assert score(absent.step([]), A) == score(zero.step([A], 0.0), A) > 0.6
+        assert score(absent.step([A], 100.0), A) == score(zero.step([A], 100.0), A)
 
     def test_previous_takes_an_absent_series_for_its_last_value(self) -> None:
         feed = warm("previous")
