@@ -19,6 +19,7 @@ import pytest
 from servers import Alertmanager, Process, Prometheus, answers_http, free_port, scrape, wait_until
 
 from presagio.webhook.database import open_existing
+from presagio.webhook.inbox import Inbox
 from presagio.webhook.records import Records
 from presagio.webhook.states import Reason, State
 
@@ -326,9 +327,19 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(
         here.webhook.wait_ready()
     poster.done.set()
     poster.join()
+    # The last notification may be stored and not opened yet: then no remediation speaks of it.
+    wait_until(lambda: opened(here), "opening of every notification", 90)
     wait_until(lambda: not here.webhook.remediations(*BEFORE_THE_OUTCOME), "decision on every alert", 90)
     here.webhook.stop()
     judge(here, names, poster.acknowledged)
+
+
+def opened(here: Town) -> bool:
+    engine = open_existing(here.webhook.storage / "ledger.db")
+    try:
+        return not Inbox(engine).waiting()
+    finally:
+        engine.dispose()
 
 
 def judge(here: Town, names: Iterable[str], acknowledged: list[str]) -> None:
