@@ -65,6 +65,7 @@ def document() -> str:
         *_file("exporter.yml", exporter.ExporterConfig, "Of `presagio exporter` and `presagio backtest`."),
         *_presets(),
         *_detectors(),
+        *_combiners(),
         *_file(
             "webhook.yml", webhook.WebhookConfig,
             "Of `presagio webhook` and `presagio audit`. [Policies](policies.md) tells how policies work and what an "
@@ -225,6 +226,19 @@ def _detectors() -> Iterator[str]:
     yield "## Detectors\n\nBy name in a signal's `detector:`; the parameters stand in `detector_params:`.\n"
     for name in plugins.names(plugins.DETECTORS):
         yield f"### Detector {name}\n\n{_table(plugins.load(plugins.DETECTORS, name).Params)}"
+
+
+def _combiners() -> Iterator[str]:
+    yield (
+        "## Combiners\n\nBy name in `together.combiner`; the parameters stand in `together.params`. "
+        "[The score of a service](service-score.md) tells what they do.\n"
+    )
+    for name in plugins.names(plugins.COMBINERS):
+        yield f"### Combiner {name}\n\n{_parameters(plugins.load(plugins.COMBINERS, name).Params)}"
+
+
+def _parameters(model: type[BaseModel]) -> str:
+    return _table(model) if model.model_fields else "No parameters.\n"
 
 
 def _commands() -> Iterator[str]:

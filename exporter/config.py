@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from presagio.detectors.base import DeadBand, DetectorParams, Direction
+from presagio.detectors.together import CombinerParams
 from presagio.exporter.api_config import ApiConfig
 from presagio.exporter.presets.catalogue import names as preset_names
 from presagio.toolkit import plugins
@@ -79,6 +80,16 @@ class Outputs(Model):
     expected: bool = Field(True, description="presagio_signal_expected")
     bounds: bool = Field(True, description="presagio_signal_lower_bound and presagio_signal_upper_bound")
     confidence: bool = Field(True, description="presagio_signal_confidence")
+    service: bool = Field(
+        True, description="the signal counts in presagio_service_anomaly_score, the score of all signals together"
+    )
+
+
+class TogetherConfig(Model):
+    """How the signals of a service become one score."""
+
+    combiner: Name = Field("profile_together", description="the combiner's name")
+    params: Mapping[str, Any] = Field(default_factory=dict, description="its parameters")
 
 
 class Signal(Model):
@@ -134,6 +145,7 @@ class ExporterConfig(Model):
         default_factory=list, description=f"labels that scores keep beyond these: {', '.join(IDENTITY)}"
     )
     outputs: Outputs = Field(default_factory=Outputs, description="what is published beside the score")
+    together: TogetherConfig = Field(default_factory=TogetherConfig, description="all signals of a service together")
     limits: Limits = Field(default_factory=Limits, description="caps")
     api: ApiConfig | None = Field(None, description="the REST API; without this section it is off")
 
@@ -157,6 +169,7 @@ def lint(config: ExporterConfig) -> Iterator[Finding]:
             remedy = f"a counter inside a function, such as rate({signal.query.strip()}[5m])"
             yield Finding((*path, "query"), remedy, repr(signal.query))
         yield from _detector(signal, path)
+    yield from _combiner(config.together)
     for index, label in enumerate(config.labels):
         if label in OURS:
             yield Finding(("labels", index), f"a label beside {' and '.join(OURS)}", repr(label))
@@ -192,6 +205,19 @@ def _detector(signal: Signal, path: tuple[str | int, ...]) -> Iterator[Finding]:
             yield Finding(
                 inner, f"a valid parameter of {signal.detector!r} ({one['msg'].lower()})", repr(one["input"])
             )
+
+
+def _combiner(together: TogetherConfig) -> Iterator[Finding]:
+    name = together.combiner
+    try:
+        params: type[CombinerParams] = plugins.load(plugins.COMBINERS, name).Params
+        params.model_validate(together.params)
+    except PluginError as error:
+        yield Finding(("together", "combiner"), "an installed combiner", str(error))
+    except ValidationError as error:
+        for one in error.errors():
+            remedy = f"a valid parameter of {name!r} ({one['msg'].lower()})"
+            yield Finding(("together", "params", *one["loc"]), remedy, repr(one["input"]))
 
 
 FILE = ConfigFile(

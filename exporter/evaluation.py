@@ -79,6 +79,8 @@ class Evaluation:
         self.metrics = metrics
         self.log = log
         self.signal = engine.signal
+        self.beside = 1
+        """How many times as much history is held at once as one signal may hold."""
         self._complained: set[str] = set()
 
     def missed(self, time: float) -> int:
@@ -113,7 +115,8 @@ class Evaluation:
     def _past(self, start: float, end: float) -> Iterator[Scores | None]:
         step, query = self.timing.interval, self.signal.query
         expected = len(self.source.instant(query, end).values)
-        for matrix in self.source.history(query, start, end, step, series=max(expected, len(self.engine.keys))):
+        series = max(expected, len(self.engine.keys)) * self.beside
+        for matrix in self.source.history(query, start, end, step, series=series):
             blind = self._blind_then(matrix)
             rows, values = self._admit(matrix)
             columns = np.ascontiguousarray(values.T)

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from presagio.exporter.config import EvaluationConfig
 from presagio.exporter.engine import Scores
 from presagio.exporter.evaluation import Evaluation, Timing
+from presagio.exporter.lockstep import Rendezvous, Turn, pauses
 from presagio.exporter.metrics import INTERNAL
 from presagio.exporter.publish import Page
 from presagio.exporter.store import Store
+from presagio.exporter.together import ServiceScores
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.errors import SourceError
 from presagio.toolkit.log import Log
@@ -46,8 +49,12 @@ class Loop:
     def __init__(
         self, evaluations: Sequence[Evaluation], timing: Timing, settings: EvaluationConfig, page: Page,
         store: Store, lock: Callable[[], AbstractContextManager[None]], clock: Clock, log: Log,
+        rendezvous: Rendezvous | None = None,
     ) -> None:  # fmt: skip
         self.evaluations = evaluations
+        self.rendezvous = rendezvous
+        for one in evaluations:  # all of them hold history at once, and share the room that those of one turn had
+            one.beside = -(-len(evaluations) // settings.concurrency)
         self.timing = timing
         self.delay = settings.delay
         self.page = page
@@ -57,6 +64,7 @@ class Loop:
         self.log = log
         self.ready = False
         self.results: dict[str, Scores] = {}
+        self.services: ServiceScores | None = None
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="evaluation")
         self._failing: set[str] = set()
@@ -66,6 +74,8 @@ class Loop:
         with ExitStack() as held:
             self._hold(held)
             self.store.load_profiles([one.engine for one in self.evaluations])
+            if self.rendezvous:
+                self.store.load_services(self.rendezvous.together)
             saved = self.clock.time()
             while not self.stop.is_set():
                 self._turn()
@@ -93,6 +103,8 @@ class Loop:
     def save(self) -> None:
         """Write a snapshot; a full disk must not end the loop."""
         try:
+            if self.rendezvous:  # before the profiles: moments that it has combined already it does not combine again
+                self.store.save_services(self.rendezvous.together)
             self.store.save([one.engine for one in self.evaluations], self.page)
         except OSError as error:
             self.log.error("snapshot not written", error=str(error))
@@ -101,39 +113,63 @@ class Loop:
         """Evaluate all signals up to `time`, which is a moment of evaluation, and publish."""
         missed = sum(evaluation.missed(time) for evaluation in self.evaluations)
         progress = Progress(max(missed, 1), self.clock, self.log)
-        reached = list(self.pool.map(lambda one: self._advance(one, time, progress), self.evaluations))
-        self.page.publish(self.results, self.clock.time())
-        if all(reached) and not self.ready:
+        reached = self._together(time, progress)
+        self.page.publish(self.results, self.clock.time(), self.services)
+        if reached and not self.ready:
             self.ready = True
             self.log.info("ready", signals=len(self.evaluations), series=self.series(), moments=progress.done)
+
+    def _together(self, time: float, progress: Progress) -> bool:
+        """Let all signals go from pause to pause up to `time`; return whether all got there."""
+        turns = [Turn(one, time) for one in self.evaluations]
+        for pause in pauses(turns, self.series):
+            list(self.pool.map(partial(self._advance, pause=pause, progress=progress), turns))
+            self._combine(pause)
+            if self.stop.is_set():
+                break
+        return all(turn.has_arrived for turn in turns)
+
+    def _combine(self, pause: float) -> None:
+        """Combine the moments up to `pause`: who has not said anything of one by now is missing from it."""
+        if self.rendezvous is None:
+            return
+        try:
+            for services in self.rendezvous.combine(pause):
+                self.services = services
+        except Exception:
+            # The signals are scored and published all the same.
+            self.log.exception("services not scored by a mistake of ours, please report it")
 
     def series(self) -> int:
         """Return how many series have a profile."""
         return sum(len(one.engine.keys) for one in self.evaluations)
 
-    def _advance(self, evaluation: Evaluation, time: float, progress: Progress) -> bool:
-        """Evaluate one signal; return whether it got there. No error ends the loop."""
-        name = evaluation.signal.name
+    def _advance(self, turn: Turn, pause: float, progress: Progress) -> None:
+        """Evaluate one signal up to `pause`. No error ends the loop."""
+        evaluation, name = turn.evaluation, turn.evaluation.signal.name
+        if turn.has_failed:
+            return
         try:
-            for scores in evaluation.advance(time):
+            for scores in turn.until(pause):
                 progress.advance()
-                if scores is not None:
-                    self.results[name] = scores
-                if self.stop.is_set():
-                    return False
+                self._take(name, scores)
         except SourceError as error:
             self._fails(name, error)
-            return False
         except Exception:
             # A mistake of ours in one signal must not take the others with it.
             evaluation.metrics.failures.labels(name, INTERNAL).inc()
             self.log.exception("evaluation failed by a mistake of ours, please report it", signal=name)
-            return False
-        self._recovers(name)
-        evaluation.engine.sweep(time)
-        evaluation.metrics.series.labels(name).set(len(evaluation.engine.keys))
-        evaluation.metrics.last.labels(name).set(evaluation.engine.time)
-        return True
+        if turn.has_arrived:
+            self._recovers(name)
+            evaluation.engine.sweep(turn.time)
+            evaluation.metrics.series.labels(name).set(len(evaluation.engine.keys))
+            evaluation.metrics.last.labels(name).set(evaluation.engine.time)
+
+    def _take(self, name: str, scores: Scores | None) -> None:
+        if scores is not None:
+            self.results[name] = scores
+            if self.rendezvous:
+                self.rendezvous.note(name, scores)
 
     def _fails(self, name: str, error: SourceError) -> None:
         """Log the first failure of a signal in a row: the counter tells of the others."""

@@ -13,9 +13,11 @@ import numpy as np
 import orjson
 
 from presagio.detectors.base import Floats
+from presagio.exporter import publish_services
 from presagio.exporter.config import Outputs, Signal
 from presagio.exporter.engine import Scores
 from presagio.exporter.signals import Key
+from presagio.exporter.together import ServiceScores
 from presagio.toolkit.labels import render
 
 
@@ -55,7 +57,7 @@ class Page:
         self._labels: dict[str, tuple[Sequence[Key], list[str | None]]] = {}
         self._newest: tuple[float, bytes] = (-np.inf, b"")
 
-    def publish(self, results: Mapping[str, Scores], now: float) -> None:
+    def publish(self, results: Mapping[str, Scores], now: float, services: ServiceScores | None = None) -> None:
         """Render the results by signal that are not too old at `now`; without any the page before grows old."""
         found = ((name, results[name]) for name in self.outputs if name in results)  # in the order of their claims
         fresh = {name: scores for name, scores in found if abs(now - scores.time) <= self.stale_after}
@@ -63,7 +65,10 @@ class Page:
             return
         self._label(fresh)
         newest = max(scores.time for scores in fresh.values())
-        self._newest = (newest, "".join(self._family(family, fresh) for family in FAMILIES).encode())
+        families = [self._family(family, fresh) for family in FAMILIES]
+        if services is not None and abs(now - services.time) <= self.stale_after:
+            families.append(publish_services.text(services))
+        self._newest = (newest, "".join(families).encode())
 
     def text(self, now: float) -> bytes:
         """Return the page, or nothing if even its newest result is too old at `now`."""

@@ -14,13 +14,14 @@ import orjson
 from presagio.exporter.engine import Engine
 from presagio.exporter.publish import Page
 from presagio.exporter.signals import Key
+from presagio.exporter.together import Together
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.durable import read_snapshot, set_aside, write_snapshot
 from presagio.toolkit.errors import SnapshotError
 from presagio.toolkit.log import Log
 
 VERSION = 1
-_PROFILES, _PAGE = "profiles", "page"
+_PROFILES, _PAGE, _SERVICES = "profiles", "page", "combined"
 
 
 class Store:
@@ -56,6 +57,26 @@ class Store:
         self.log.info("profiles restored", signals=len(restored), series=sum(len(one.keys) for one in restored))
         for name in dropped:
             self.log.warning("profile dropped: the signal's definition or its detector has changed", signal=name)
+
+    def save_services(self, together: Together) -> None:
+        """Write what was learnt of services as a whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_snapshot(self._path(_SERVICES), _SERVICES, VERSION, pack_services(together))
+
+    def load_services(self, together: Together) -> None:
+        """Restore it, if the combiner is still the same."""
+        payload = self._read(_SERVICES)
+        if payload is None:
+            return
+        try:
+            restored = unpack_services(payload, together)
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            self._set_aside(_SERVICES, str(error))
+            return
+        if restored:
+            self.log.info("services restored", services=len(together.services))
+        else:
+            self.log.warning("what was learnt of services dropped: the combiner has changed")
 
     def _path(self, kind: str) -> Path:
         return self.folder / f"{kind}.snapshot"
@@ -125,3 +146,25 @@ def definition(engine: Engine) -> str:
     """Return a digest of what makes a profile a different one: signal and names of the rows, not the outputs."""
     text = engine.signal.model_dump_json(exclude={"outputs", "unit"}) + engine.names
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def pack_services(together: Together) -> bytes:
+    """Return the state as one archive of arrays, as `pack` does."""
+    time = together.time if np.isfinite(together.time) else None
+    index = {"hash": together.definition, "time": time, "services": together.services, "signals": together.signals}
+    buffer = io.BytesIO()
+    encoded = np.frombuffer(orjson.dumps(index), dtype=np.uint8)
+    np.savez(buffer, allow_pickle=False, index=encoded, **together.state())
+    return buffer.getvalue()
+
+
+def unpack_services(payload: bytes, together: Together) -> bool:
+    """Restore the state; return whether it is of the same combiner. Raises as `unpack` does."""
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        index = orjson.loads(archive["index"].tobytes())
+        if index["hash"] != together.definition:
+            return False
+        if index["time"] is not None:
+            state = {name: archive[name] for name in archive.files if name != "index"}
+            together.restore(index["time"], index["services"], index["signals"], state)
+    return True

@@ -10,14 +10,17 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from presagio.detectors.base import Detector
+from presagio.detectors.together import Combiner
 from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Evaluation, Source, Timing
+from presagio.exporter.lockstep import Rendezvous
 from presagio.exporter.loop import Loop
 from presagio.exporter.metrics import Metrics
 from presagio.exporter.publish import Page
 from presagio.exporter.signals import configured, namings
 from presagio.exporter.store import Store
+from presagio.exporter.together import Together
 from presagio.toolkit import plugins
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.durable import locked
@@ -30,6 +33,19 @@ def detector(signal: Signal) -> Detector:
     kind = plugins.load(plugins.DETECTORS, signal.detector)
     made: Detector = kind(kind.Params.model_validate(signal.params()))
     return made
+
+
+def rendezvous(config: ExporterConfig, when: Timing) -> Rendezvous | None:
+    """Return where all signals of a service come together; None if no signal takes part."""
+    signals = {one.name: one for one in configured(config) if (one.outputs or config.outputs).service}
+    if not signals:
+        return None
+    kind = plugins.load(plugins.COMBINERS, config.together.combiner)
+    params = kind.Params.model_validate(config.together.params)
+    made: Combiner = kind(params)
+    patience = {name: signal.forget_after for name, signal in signals.items()}
+    together = Together(made, patience, f"{config.together.combiner} {params.model_dump_json()}")
+    return Rendezvous(together, when, patience)
 
 
 def timing(config: ExporterConfig) -> Timing:
@@ -82,5 +98,6 @@ def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, cloc
     store.load_page(page)
     parts = evaluations(config, Prometheus(config.prometheus), when, registry)
     return page, Loop(
-        parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop")
-    )
+        parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop"),
+        rendezvous(config, when),
+    )  # fmt: skip

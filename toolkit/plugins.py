@@ -10,6 +10,7 @@ from typing import Any
 from presagio.toolkit.errors import PluginError
 
 DETECTORS = "presagio.detectors"
+COMBINERS = "presagio.combiners"
 ACTIONS = "presagio.actions"
 COMMANDS = "presagio.commands"
 CONFIG_FILES = "presagio.config_files"

@@ -18,7 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
 from presagio.exporter import config as exporter_config
-from presagio.exporter import submitted
+from presagio.exporter import publish_services, submitted
 from presagio.exporter.api_models import Submission
 from presagio.exporter.config import ExporterConfig
 from presagio.exporter.presets import catalogue
@@ -70,6 +70,8 @@ def models() -> Iterator[tuple[str, type[BaseModel]]]:
     roots: dict[str, type[BaseModel]] = {"exporter.yml": ExporterConfig, "webhook.yml": WebhookConfig}
     for name in plugins.names(plugins.DETECTORS):
         roots[f"detector {name}"] = plugins.load(plugins.DETECTORS, name).Params
+    for name in plugins.names(plugins.COMBINERS):
+        roots[f"combiner {name}"] = plugins.load(plugins.COMBINERS, name).Params
     for name, root in roots.items():
         for path, model in reference().models(root):
             yield f"{name}: {path}", model
@@ -191,6 +193,8 @@ def created(tmp_path: Path) -> dict[str, tuple[str, list[str]]]:
     """Return all metrics of both servers, put together as they are when they run."""
     found = [(family.name, "gauge", list(IDENTITY)) for family in FAMILIES]
     found.append((submitted.NAME, "gauge", ["service_id", "metric"]))
+    of_signals = {publish_services.CONTRIBUTION: ["service_id", "signal"]}
+    found.extend((name, "gauge", of_signals.get(name, ["service_id"])) for name in publish_services.FAMILIES)
     open_api = {"authentication": "none"}
     of_exporter = context(tmp_path)
     ExporterWing().build(ExporterConfig.model_validate({"api": open_api}), of_exporter)

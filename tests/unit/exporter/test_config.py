@@ -89,7 +89,8 @@ def test_every_default() -> None:
         "warm_start": {"lookback": 86400.0},
         "presets": [],
         "labels": [],
-        "outputs": {"value": True, "expected": True, "bounds": True, "confidence": True},
+        "outputs": {"value": True, "expected": True, "bounds": True, "confidence": True, "service": True},
+        "together": {"combiner": "profile_together", "params": {}},
         "limits": {"series": 100_000, "soft_series": 80_000},
         "api": {
             "authentication": "none", "api_key": None, "api_key_file": None,

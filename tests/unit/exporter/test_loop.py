@@ -288,7 +288,7 @@ def test_a_turn_that_fails_as_a_whole_is_logged_and_the_next_one_goes_well(
 ) -> None:
     publish, broken = house.page.publish, [True]
 
-    def fragile(results: Mapping[str, Scores], now: float) -> None:
+    def fragile(results: Mapping[str, Scores], now: float, services: object) -> None:
         if broken.pop() if broken else False:
             raise RuntimeError("page")
         publish(results, now)
