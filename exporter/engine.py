@@ -16,16 +16,22 @@ from presagio.detectors.arrays import Bools
 from presagio.detectors.base import Detector, Floats, Ints, score_of
 from presagio.detectors.runs import Runs
 from presagio.exporter.config import Signal
+from presagio.exporter.judgement import EXCUSED, Judgement, Said
 from presagio.exporter.signals import Key
 
 _UNKNOWN = -1.0
 _MOST_WHILE_WARMING = 0.3
 _LEAST_PRESENT = 30
+_NEW = -1
+"""The mark of a row that has not learnt yet: it will learn under the feedback in force at its first step."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All rows of one signal at `time`; arrays of shape [n], NaN where there is nothing to say."""
+    """All rows of one signal at `time`; arrays of shape [n], NaN where there is nothing to say.
+
+    excused: the id of the feedback that keeps the score low, 0 for none; None if there is none at all.
+    """
 
     time: float
     keys: Sequence[Key]
@@ -35,6 +41,7 @@ class Scores:
     lower: Floats
     upper: Floats
     confidence: Floats
+    excused: Ints | None = None
 
 
 class Engine:
@@ -54,6 +61,9 @@ class Engine:
         self.last_seen = np.zeros(0)
         self.last_value = np.zeros(0)
         self.left: Bools = np.zeros(0, dtype=np.bool_)
+        self.judgement: Judgement | None = None
+        self.last_expected = np.zeros(0)
+        self.marks: Ints = np.zeros(0, dtype=np.int64)
         self.absence = Runs(_LEAST_PRESENT)
 
     def rows(self, keys: Sequence[Key], room: int) -> Ints:
@@ -74,14 +84,29 @@ class Engine:
         present = ~np.isnan(observed)
         self._restart(present & self._forgotten(time))
         absent = self._absent(present, partial) & ~self._forgotten(time)
-        verdict = self.detector.step(time, self._filled(observed, absent))
-        score = np.where(present, verdict.score, self._absence_score(present, absent, verdict.confidence))
+        said = self._said(time, observed)
+        filled = self._filled(observed, absent)
+        verdict = self.detector.step(time, filled) if said is None else self.detector.step(time, filled, said.trust)
+        absence = self._absence_score(present, absent, verdict.confidence, said)
+        score = np.where(present, verdict.score, absence)
         score = np.where(absent & self._filling(), verdict.score, score)
         self.last_seen = np.where(present, time, self.last_seen)
         self.last_value = np.where(present, observed, self.last_value)
+        self.last_expected = verdict.expected
+        if said is not None:  # a person expects this: it is unusual all the same, but nobody is to be called
+            score = np.where(said.excused > 0, np.minimum(score, EXCUSED), score)
         return Scores(
-            time, self.keys, observed, score, verdict.expected, verdict.lower, verdict.upper, verdict.confidence
-        )
+            time, self.keys, observed, score, verdict.expected, verdict.lower, verdict.upper, verdict.confidence,
+            None if said is None else said.excused,
+        )  # fmt: skip
+
+    def _said(self, time: float, observed: Floats) -> Said | None:
+        """Return what people said of this moment, and mark new rows with the feedback that they learn under."""
+        if self.judgement is None:
+            self.marks = np.where(self.marks == _NEW, 0, self.marks)
+            return None
+        self.marks = np.where(self.marks == _NEW, self.judgement.marks(self.keys), self.marks)
+        return self.judgement.at(time, self.keys, observed, self.last_expected)
 
     def _forgotten(self, time: float) -> Bools:
         forgotten: Bools = (self.last_seen != _UNKNOWN) & (time - self.last_seen > self.signal.forget_after)
@@ -113,8 +138,12 @@ class Engine:
             return observed
         return np.where(absent, 0.0 if self.signal.missing == "zero" else self.last_value, observed)
 
-    def _absence_score(self, present: Bools, absent: Bools, confidence: Floats) -> Floats:
+    def _absence_score(self, present: Bools, absent: Bools, confidence: Floats, said: Said | None) -> Floats:
+        before = {} if said is None else self.absence.state("")
         p = self.absence.step(absent, present | absent)
+        if said is not None:  # what was a fault is scored and teaches nothing
+            after = self.absence.state("")
+            self.absence.restore({one: np.where(said.fault, before[one], after[one]) for one in after}, "")
         score = score_of(p)
         score = np.where(confidence > 0, score, np.minimum(score, _MOST_WHILE_WARMING))
         return np.where(absent & (self.signal.missing == "anomalous"), score, np.nan)
@@ -136,12 +165,25 @@ class Engine:
         self.last_seen = np.append(self.last_seen, _UNKNOWN)[rows]
         self.last_value = np.append(self.last_value, np.nan)[rows]
         self.left = np.append(self.left, False)[rows]
+        self.last_expected = np.append(self.last_expected, np.nan)[rows]
+        self.marks = np.append(self.marks, _NEW)[rows]
         self.absence.reindex(rows)
         self.detector.reindex(rows)
 
+    def graft(self, other: Engine, rows: Ints, others: Ints) -> None:
+        """Let `rows` know what the rows `others` of another engine know, which is of the same signal and moment."""
+        learnt = other.state()
+        state = {name: np.array(array) for name, array in self.state().items()}
+        for name, array in state.items():
+            array[rows] = learnt[name][others]
+        self.restore(self.time, self.keys, state)
+
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return all arrays, for a snapshot."""
-        own = {"last_seen": self.last_seen, "last_value": self.last_value, "left": self.left}
+        own = {
+            "last_seen": self.last_seen, "last_value": self.last_value, "left": self.left,
+            "last_expected": self.last_expected, "marks": self.marks,
+        }  # fmt: skip
         learnt = {f"detector_{name}": array for name, array in self.detector.state().items()}
         return {**own, **self.absence.state("absence_"), **learnt}
 
@@ -159,6 +201,8 @@ class Engine:
         self.last_seen = np.array(state["last_seen"], dtype=np.float64)
         self.last_value = np.array(state["last_value"], dtype=np.float64)
         self.left = np.array(state["left"], dtype=np.bool_)
+        self.last_expected = np.array(state["last_expected"], dtype=np.float64)
+        self.marks = np.array(state["marks"], dtype=np.int64)
         self.absence.restore(state, "absence_")
         prefix = "detector_"
         self.detector.restore({name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)})
