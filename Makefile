@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DATA := ../shared/data
+OUT := results.json
 # what is checked beside the package; empty until it has modules
 MODULES := $(foreach folder,demo benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
@@ -15,7 +17,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter bench-detection servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by s
 	@$(PYTHON) demo/packages.py install system
 	@$(BIN)/python benchmarks/exporter.py $(ARGS)
 
+bench-detection: build/bench/.installed ## how well anomalies are found: DATA=folder OUT=results.json ARGS="--sets nab"
+	@PYTHONPATH=benchmarks build/bench/bin/python -P -m detection --data $(DATA) --out $(OUT) $(ARGS)
+
 servers: ## get the servers of both generations into build/servers
 	@$(PYTHON) demo/packages.py install system forky
 
@@ -75,6 +80,14 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'setuptools>=70.1'
 	@touch $@
 	@echo "ready in $(VENV), with $$($(BIN)/python --version)"
+
+# vus declares tensorflow and more for detectors of its own; its measures need none of it
+build/bench/.installed: setup.cfg pyproject.toml
+	$(call heading,virtual environment of the benchmark)
+	@$(PYTHON) demo/bootstrap.py build/bench
+	@build/bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@build/bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'vus>=0.0.6'
+	@touch $@
 
 # mypy finds the package `presagio` here: its root is the root of this repository
 build/types/presagio:
