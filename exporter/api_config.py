@@ -13,4 +13,5 @@ class ApiConfig(AuthConfig):
 
     max_services: int = Field(1000, ge=1, description="most services registered")
     max_metrics_per_service: int = Field(100, ge=1, description="most metrics submitted for one service")
+    max_feedback: int = Field(1000, ge=1, description="most periods judged by people that are in force")
     expire_after: Duration = Field(300.0, gt=0, description="a value not submitted again for so long is withdrawn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import re
 from pathlib import Path
 
@@ -59,3 +60,64 @@ class BacktestCommand:
         from presagio.exporter.backtest_report import report
 
         return report(arguments)
+
+
+class FeedbackCommand:
+    """`presagio feedback`: what people know of a period."""
+
+    help = "say of a past period that it was expected, or a fault; list and revert what was said"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare expected, fault, list and revert."""
+        actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="feedback_action")
+        expected = actions.add_parser("expected", help="learn a period, and do not alarm of its like at that hour")
+        fault = actions.add_parser("fault", help="unlearn a period: it was not normal")
+        listing = actions.add_parser("list", help="list what is in force, the newest first")
+        listing.add_argument("service", nargs="?", metavar="SERVICE", help="of this service only")
+        listing.add_argument("--all", action="store_true", help="what was reverted too")
+        revert = actions.add_parser("revert", help="take back what was said; a record of it stays")
+        revert.add_argument("id", type=int, metavar="ID", help="its number")
+        for action in (expected, fault):
+            self._judge(action)
+        for action in (expected, fault, revert):
+            action.add_argument("--author", default=_user(), metavar="NAME", help="who says so (default: your login)")
+        for action in (expected, fault, listing, revert):
+            self._common(action)
+
+    def _judge(self, parser: argparse.ArgumentParser) -> None:
+        # Else argparse takes the -1h of `--from -1h` for a flag.
+        parser._negative_number_matcher = re.compile(r"-\d.*")
+        parser.add_argument("service", metavar="SERVICE", help="the service's id, as service_id has it")
+        parser.add_argument("--signal", metavar="NAME", help="one of its signals (default: all)")
+        parser.add_argument(
+            "--from", dest="begin", required=True, metavar="TIME",
+            help="begin: -1h before the end, Unix time or ISO 8601",
+        )  # fmt: skip
+        parser.add_argument(
+            "--to", dest="end", default="now", metavar="TIME", help="end: now, Unix time or ISO 8601 (default: now)"
+        )
+        parser.add_argument("--comment", default="", metavar="TEXT", help="why, for whoever reads it later")
+
+    def _common(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--url", default="http://localhost:8000", metavar="URL",
+            help="where the exporter is (default: http://localhost:8000)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--api-key-file", dest="api_key_file", type=Path, metavar="FILE", help="file with the key of its API"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+        add_log_flags(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Ask the exporter."""
+        from presagio.exporter.feedback_command import run
+
+        return run(arguments)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""  # a container's user may have no name

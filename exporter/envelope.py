@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -32,7 +32,7 @@ def bin_of(time: float, zone: tzinfo) -> int:
     return (local.hour * 60 + local.minute) * BINS // 1440
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Envelope:
     """Least and greatest value seen, low[l, 96] and high[l, 96], NaN where none; gone[l, 96]: absence was seen.
 
@@ -104,20 +104,36 @@ def _empty(zone: str, lines: Sequence[Line]) -> Envelope:
     return Envelope(zone, lines, np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_))
 
 
-def build(keys: Sequence[Key], times: Floats, values: Floats, blind: Sequence[bool], zone: tzinfo) -> Envelope:
-    """Return the envelope of values[n, t] (NaN: absent). At `blind` times Prometheus had no data at all."""
-    signals = sorted({key.signal for key in keys})
-    own: list[Line] = [(key.signal, key.labels) for key in keys[:_MOST_ROWS]]
-    envelope = _empty(str(zone), [*own, *((signal, None) for signal in signals)])
-    rows = [np.array([row], dtype=np.int64) for row in range(len(own))]
-    rows += [np.array([row for row, key in enumerate(keys) if key.signal == signal]) for signal in signals]
-    bins = np.array([bin_of(time, zone) for time in times.tolist()], dtype=np.int64)
-    seeing = ~np.array(blind, dtype=np.bool_)
-    for number in np.unique(bins).tolist():
-        then = values[:, bins == number]
-        absent = np.isnan(then) & seeing[bins == number]
-        for line, some in enumerate(rows):
-            envelope.low[line, number] = np.fmin.reduce(then[some].ravel())
-            envelope.high[line, number] = np.fmax.reduce(then[some].ravel())
-            envelope.gone[line, number] = absent[some].all(axis=0).any()
-    return envelope
+class Drawing:
+    """Draws an envelope from history as it comes in, piece by piece."""
+
+    def __init__(self, keys: Sequence[Key], zone: tzinfo) -> None:
+        self.zone = zone
+        self.keys = {key: row for row, key in enumerate(keys)}
+        own: list[Line] = [(key.signal, key.labels) for key in keys[:_MOST_ROWS]]
+        self.signals = sorted({key.signal for key in keys})
+        self.envelope = _empty(str(zone), [*own, *((signal, None) for signal in self.signals)])
+
+    def add(self, keys: Sequence[Key], times: Floats, values: Floats, blind: Bools) -> None:
+        """Take in values[n, t] of rows, NaN where absent. At `blind` times Prometheus had no data at all."""
+        mine = np.full((len(self.keys), len(times)), np.nan)
+        rows = [self.keys.get(key, -1) for key in keys]
+        mine[[row for row in rows if row >= 0]] = values[[i for i, row in enumerate(rows) if row >= 0]]
+        bins = np.array([bin_of(time, self.zone) for time in times.tolist()], dtype=np.int64)
+        for number in np.unique(bins).tolist():
+            self._add(number, mine[:, bins == number], ~blind[bins == number])
+
+    def _add(self, number: int, values: Floats, seeing: Bools) -> None:
+        absent = np.isnan(values) & seeing
+        envelope = self.envelope
+        for line, rows in enumerate(self._rows()):
+            some = values[rows].ravel()
+            envelope.low[line, number] = np.fmin.reduce(some, initial=envelope.low[line, number])
+            envelope.high[line, number] = np.fmax.reduce(some, initial=envelope.high[line, number])
+            envelope.gone[line, number] |= absent[rows].all(axis=0).any()
+
+    def _rows(self) -> Iterator[list[int]]:
+        """Yield the rows of each line."""
+        yield from ([row] for row in range(min(len(self.keys), _MOST_ROWS)))
+        for signal in self.signals:
+            yield [row for key, row in self.keys.items() if key.signal == signal]

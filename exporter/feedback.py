@@ -106,10 +106,13 @@ class Feedback(Judged):
         return self.reverted is None
 
 
-def check_period(judged: Judged, now: float) -> None:
-    """Raise PeriodError for a period that is empty, not over yet, or absurdly long."""
+def check_period(judged: Judged, now: float, interval: float) -> None:
+    """Raise PeriodError for a period that is empty or too short to hold an evaluation, not over, or absurdly long."""
     if judged.begin >= judged.end:
         raise PeriodError("from", f"a time before `to` ({shown(judged.end)})", shown(judged.begin))
+    if judged.end - judged.begin < interval:
+        remedy = f"a period of at least one evaluation.interval ({format_duration(interval)})"
+        raise PeriodError("from", remedy, format_duration(judged.end - judged.begin))
     if judged.end > now + _SKEW:
         remedy = f"a time that has passed (it is {shown(now)}); judge a period when it is over"
         raise PeriodError("to", remedy, shown(judged.end))

@@ -63,11 +63,17 @@ class Judgement:
         self._places: list[_Place] = []
         self._later: list[list[_Place]] = [[] for _ in range(BINS)]
         self._marks: Ints = np.zeros(0, dtype=np.int64)
+        self._lacks: Bools = np.zeros(0, dtype=np.bool_)
 
     def marks(self, keys: Sequence[Key]) -> Ints:
         """Return for each row a number that says under which feedback it is to learn: 0 under none."""
         self._place(keys)
         return self._marks
+
+    def lacks(self, keys: Sequence[Key]) -> Bools:
+        """Return the rows of which something is expected whose envelope was not drawn yet."""
+        self._place(keys)
+        return self._lacks
 
     def at(self, time: float, keys: Sequence[Key], values: Floats, expected: Floats) -> Said | None:
         """Return what was said of `values` (NaN: absent) at `time`; None if nothing was.
@@ -121,15 +127,17 @@ class Judgement:
         return _Place(feedback, np.array(chosen, dtype=np.int64), np.array(lines, dtype=np.int64))
 
     def _mark(self, count: int) -> None:
-        ids: dict[int, list[tuple[int, float]]] = {}
+        self._marks, self._lacks = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        said: dict[int, list[tuple[int, float, bool]]] = {}
         for place in self._places:
+            one, drawn = place.feedback, place.feedback.id in self.envelopes
+            self._lacks[place.rows] |= one.kind == Kind.EXPECTED and not drawn
             for row in place.rows.tolist():
-                ids.setdefault(row, []).append((place.feedback.id, place.feedback.given))
-        self._marks = np.zeros(count, dtype=np.int64)
-        for row, numbers in ids.items():
-            self._marks[row] = _mark_of(tuple(numbers))
+                said.setdefault(row, []).append((one.id, one.given, drawn))
+        for row, ones in said.items():
+            self._marks[row] = _number(f"{self.zone} {ones}")
 
 
-def _mark_of(ids: tuple[tuple[int, float], ...]) -> int:
-    """Return a positive number that is another one for other feedback."""
-    return int.from_bytes(hashlib.sha256(repr(ids).encode()).digest()[:7]) + 1
+def _number(text: str) -> int:
+    """Return a positive number that is another one for another text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7]) + 1

@@ -14,6 +14,7 @@ from presagio.exporter.evaluation import Evaluation, Timing
 from presagio.exporter.lockstep import Rendezvous, Turn, pauses
 from presagio.exporter.metrics import INTERNAL
 from presagio.exporter.publish import Page
+from presagio.exporter.relearn import Relearning
 from presagio.exporter.store import Store
 from presagio.exporter.together import ServiceScores
 from presagio.toolkit.clock import Clock
@@ -49,10 +50,11 @@ class Loop:
     def __init__(
         self, evaluations: Sequence[Evaluation], timing: Timing, settings: EvaluationConfig, page: Page,
         store: Store, lock: Callable[[], AbstractContextManager[None]], clock: Clock, log: Log,
-        rendezvous: Rendezvous | None = None,
+        rendezvous: Rendezvous | None = None, relearning: Relearning | None = None,
     ) -> None:  # fmt: skip
         self.evaluations = evaluations
         self.rendezvous = rendezvous
+        self.relearning = relearning
         for one in evaluations:  # all of them hold history at once, and share the room that those of one turn had
             one.beside = -(-len(evaluations) // settings.concurrency)
         self.timing = timing
@@ -111,6 +113,7 @@ class Loop:
 
     def tick(self, time: float) -> None:
         """Evaluate all signals up to `time`, which is a moment of evaluation, and publish."""
+        self._heed()
         missed = sum(evaluation.missed(time) for evaluation in self.evaluations)
         progress = Progress(max(missed, 1), self.clock, self.log)
         reached = self._together(time, progress)
@@ -118,6 +121,15 @@ class Loop:
         if reached and not self.ready:
             self.ready = True
             self.log.info("ready", signals=len(self.evaluations), series=self.series(), moments=progress.done)
+
+    def _heed(self) -> None:
+        """Take up what people said; here no signal is being evaluated."""
+        try:
+            if self.relearning:
+                self.relearning.prepare(self.results)
+        except Exception:
+            # The signals are scored and published all the same.
+            self.log.exception("feedback not heeded by a mistake of ours, please report it")
 
     def _together(self, time: float, progress: Progress) -> bool:
         """Let all signals go from pause to pause up to `time`; return whether all got there."""
@@ -139,6 +151,11 @@ class Loop:
         except Exception:
             # The signals are scored and published all the same.
             self.log.exception("services not scored by a mistake of ours, please report it")
+
+    def relearn(self) -> None:
+        """Learn anew what people judged otherwise, until `stop` is set: for a thread of its own."""
+        if self.relearning:
+            self.relearning.run(self.stop)
 
     def series(self) -> int:
         """Return how many series have a profile."""

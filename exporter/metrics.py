@@ -19,6 +19,9 @@ INTERNAL = "internal"
 
 STAGES = ("query", "score")
 
+RELEARNT = ("done", "short", "failed")
+"""How learning anew may end. short: history knows less than the profile, which stays."""
+
 
 class Metrics:
     """Our own metrics on one registry; the sets of labels that are known begin at 0."""
@@ -80,3 +83,26 @@ class Metrics:
             yield
         finally:
             self.duration.labels(signal, stage).observe(time.perf_counter() - begun)
+
+
+class FeedbackMetrics:
+    """What people said, and what was learnt anew because of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.feedback = Gauge(
+            "presagio_feedback",
+            "Judgements of people on past periods that are in force.",
+            ["kind"],
+            registry=registry,
+        )
+        self.relearns = Counter(
+            "presagio_relearns",
+            "Times that series of a service read history again because a period was judged otherwise.",
+            ["signal", "outcome"],
+            registry=registry,
+        )
+
+    def know(self, signal: str) -> None:
+        """Let all counters of a signal begin at 0."""
+        for outcome in RELEARNT:
+            self.relearns.labels(signal, outcome)

@@ -7,7 +7,7 @@ import threading
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from presagio.exporter import api, wiring
+from presagio.exporter import api, feedback_api, wiring
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.loop import Loop
 from presagio.exporter.publish import Page
@@ -30,10 +30,12 @@ class Exporter:
         self.loop = loop
         self.registry = registry
         self.thread = threading.Thread(target=loop.run, name="loop", daemon=True)
+        self.relearning = threading.Thread(target=loop.relearn, name="relearning", daemon=True)
 
     def start(self) -> None:
         """Start the loop; it waits for an older worker to let go of the storage."""
         self.thread.start()
+        self.relearning.start()
 
     def stop(self) -> None:
         """Stop the loop, which writes its snapshot, and write the submitted values."""
@@ -58,7 +60,10 @@ class ExporterWing:
         registry = _registry(config, context) if config.api else None
         app = web.create(_site(page, loop, registry, context), context.registry, context.log)
         if config.api and registry:
-            app.register_api(api.create(registry, Guard(config.api, context.log)))
+            guard = Guard(config.api, context.log)
+            app.register_api(api.create(registry, guard))
+            if loop.relearning:
+                app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard))
         return Exporter(app, loop, registry)
 
 

@@ -14,10 +14,13 @@ from presagio.detectors.together import Combiner
 from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Evaluation, Source, Timing
+from presagio.exporter.feedback_book import MOST, Book
+from presagio.exporter.in_force import InForce
 from presagio.exporter.lockstep import Rendezvous
 from presagio.exporter.loop import Loop
-from presagio.exporter.metrics import Metrics
+from presagio.exporter.metrics import FeedbackMetrics, Metrics
 from presagio.exporter.publish import Page
+from presagio.exporter.relearn import Relearning
 from presagio.exporter.signals import configured, namings
 from presagio.exporter.store import Store
 from presagio.exporter.together import Together
@@ -99,5 +102,18 @@ def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, cloc
     parts = evaluations(config, Prometheus(config.prometheus), when, registry)
     return page, Loop(
         parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop"),
-        rendezvous(config, when),
+        rendezvous(config, when), relearning(config, parts, folder, registry, clock),
     )  # fmt: skip
+
+
+def relearning(
+    config: ExporterConfig, parts: Sequence[Evaluation], folder: Path, registry: CollectorRegistry, clock: Clock
+) -> Relearning:
+    """Return what heeds the feedback that is kept in `folder`; feedback counts with or without the API."""
+    log = get_log("exporter.feedback")
+    book = Book(folder, clock, log, config.api.max_feedback if config.api else MOST)
+
+    def make(engine: Engine) -> Engine:
+        return Engine(engine.signal, detector(engine.signal), engine.names)
+
+    return Relearning(parts, InForce(book), make, FeedbackMetrics(registry), clock, log)

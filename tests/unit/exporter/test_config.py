@@ -94,7 +94,8 @@ def test_every_default() -> None:
         "limits": {"series": 100_000, "soft_series": 80_000},
         "api": {
             "authentication": "none", "api_key": None, "api_key_file": None,
-            "max_services": 1000, "max_metrics_per_service": 100, "expire_after": 300.0,
+            "max_services": 1000, "max_metrics_per_service": 100, "max_feedback": 1000,
+            "expire_after": 300.0,
         },
     }  # fmt: skip
     assert config.prometheus.model_dump() == {

@@ -1,0 +1,118 @@
+"""`presagio feedback` as it is run from a terminal: it asks the REST API of a running exporter."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+
+from presagio.exporter.backtest_report import moment
+from presagio.toolkit.clock import Clock, SystemClock
+from presagio.toolkit.errors import PresagioError
+from presagio.toolkit.secrets import Secret
+from presagio.toolkit.units import format_duration
+from presagio.toolkit.webconfig import HEADER
+
+_COLUMNS = ("ID", "KIND", "SERVICE", "SIGNAL", "FROM (UTC)", "LASTED", "AUTHOR", "COMMENT", "STATE")
+_TIMEOUT = 30.0
+
+
+class RequestError(PresagioError):
+    """The exporter cannot be asked, or it refused."""
+
+
+class Client:
+    """The API of a running exporter."""
+
+    def __init__(self, url: str, key_file: Path | None) -> None:
+        self.url = url.rstrip("/")
+        self.key_file = key_file
+
+    def ask(self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None) -> Any:
+        """Return what is answered. Raises RequestError with the exporter's words, and SecretError."""
+        url = f"{self.url}/api/v1/feedback{path}"
+        keys = Secret(file=self.key_file).lines()
+        headers = {HEADER: keys[0]} if keys else {}
+        try:
+            answer = requests.request(method, url, json=body, params=query, headers=headers, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise RequestError(f"{self.url} cannot be asked: {error}; --url tells where the exporter is") from error
+        if answer.status_code >= requests.codes.bad:
+            raise RequestError(_reason(answer))
+        try:
+            return answer.json()
+        except requests.JSONDecodeError:
+            raise RequestError(f"{self.url} gave no JSON; is it the exporter's address?") from None
+
+
+def _reason(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        hint = "; is the section api: in exporter.yml?" if answer.status_code == requests.codes.not_found else ""
+        return f"{answer.url} answered {answer.status_code}{hint}"
+
+
+def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
+    """Do what was asked for and print the answer. Raises PresagioError."""
+    client = Client(arguments.url, arguments.api_key_file)
+    action = arguments.feedback_action
+    if action == "list":
+        return _list(client, arguments)
+    if action == "revert":
+        told = client.ask("DELETE", f"/{arguments.id}", query={"author": arguments.author})
+        return _print(arguments, told, f"feedback {told['id']} was reverted at {_time(told['reverted'])}")
+    told = client.ask("POST", "", _judged(arguments, (clock or SystemClock()).time()))
+    return _print(arguments, told, f"feedback {told['id']}; take it back by: presagio feedback revert {told['id']}")
+
+
+def _judged(arguments: argparse.Namespace, now: float) -> dict[str, object]:
+    end = moment(arguments.end, now)
+    given = {
+        "service_id": arguments.service, "kind": arguments.feedback_action, "from": moment(arguments.begin, end),
+        "to": end, "comment": arguments.comment, "author": arguments.author,
+    }  # fmt: skip
+    return given | ({"signal": arguments.signal} if arguments.signal else {})
+
+
+def _list(client: Client, arguments: argparse.Namespace) -> int:
+    query = {"all": "true"} if arguments.all else {}
+    if arguments.service:
+        query["service_id"] = arguments.service
+    told = client.ask("GET", "", query=query)
+    rows = [_row(one) for one in told["feedback"]]
+    return _print(arguments, told, _table([_COLUMNS, *rows]) if rows else "no feedback")
+
+
+def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    lasted = format_duration(one["to"] - one["from"])
+    about = one["kind"], one["service_id"], one["signal"] or "(all)", _time(one["from"]), lasted
+    words = (one["author"] or "-", " ".join(one["comment"].split()) or "-")
+    return (str(one["id"]), *about, *words, _state(one))
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if one["reverted"] is not None:
+        return f"reverted {_time(one['reverted'])}" + (f" by {one['reverted_by']}" if one["reverted_by"] else "")
+    return f"last applied {_time(one['last_applied'])}" if one["last_applied"] is not None else "in force"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _time(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _print(arguments: argparse.Namespace, told: object, text: str) -> int:
+    shown = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() if arguments.json else text
+    sys.stdout.write(shown + "\n")
+    return 0
