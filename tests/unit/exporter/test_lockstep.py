@@ -67,7 +67,7 @@ class House:
         )  # fmt: skip
         self.seen: dict[float, dict[str, str]] = {}
         if self.meeting:
-            self.meeting.combine = self.watched(self.meeting)  # type: ignore[method-assign]
+            self.meeting.combine = self.watched(self.meeting)  # type: ignore[method-assign,assignment]
 
     def watched(self, meeting: Rendezvous) -> Callable[[float], Iterator[ServiceScores]]:
         combine = meeting.combine
