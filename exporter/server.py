@@ -7,11 +7,12 @@ import threading
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from presagio.exporter import api, feedback_api, wiring
+from presagio.exporter import api, feedback_api, score_api, wiring
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.loop import Loop
 from presagio.exporter.publish import Page
 from presagio.exporter.registry import Registry
+from presagio.exporter.together import ServiceScores
 from presagio.toolkit import web
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.log import get_log
@@ -64,7 +65,17 @@ class ExporterWing:
             app.register_api(api.create(registry, guard))
             if loop.relearning:
                 app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard))
+            if loop.rendezvous:
+                app.register_api(score_api.create(lambda: _newest(loop, config, context.clock), guard))
         return Exporter(app, loop, registry)
+
+
+def _newest(loop: Loop, config: ExporterConfig, clock: Clock) -> ServiceScores | None:
+    """Return the services' scores, unless they are so old that the page does not show them either."""
+    scores = loop.services
+    if scores is None or abs(clock.time() - scores.time) > config.evaluation.stale_after:
+        return None
+    return scores
 
 
 def _registry(config: ExporterConfig, context: Context) -> Registry:
