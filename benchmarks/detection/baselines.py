@@ -6,10 +6,12 @@ of a machine is that of its worst metric.
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.special import log_ndtr
 
 from detection.data import DAY, Series
@@ -18,6 +20,8 @@ from presagio.detectors.base import Floats
 
 LN10 = float(np.log(10.0))
 HOURS_OF_BAND = 26
+EWMA_SECONDS = 7200.0
+SEASONAL_DAYS, SEASONAL_LEAST = 14, 3
 _LEAST = 10
 
 
@@ -64,6 +68,52 @@ def promql_band(series: Series) -> Floats:
     return worst(gaussian(_z(series.values, int(HOURS_OF_BAND * 3600 / series.interval))))
 
 
+def ewma_zscore(series: Series) -> Floats:
+    """Return how far each value is from an exponentially weighted mean of two hours, in its weighted deviations."""
+    rate = min(series.interval / EWMA_SECONDS, 0.5)
+    centre = np.nanmedian(series.values, axis=0, keepdims=True)
+    centred = np.nan_to_num(series.values - centre, nan=0.0)
+    there = (~np.isnan(series.values)).astype(np.float64)
+    count, mean, square = (_weighted(part, rate) for part in (there, centred, centred * centred))
+    known = np.where(count > rate * _LEAST, count, np.nan)
+    mean, square = mean / known, square / known
+    deviation = np.maximum(np.sqrt(np.maximum(square - mean * mean, 0.0)), _floor(mean + centre))
+    return worst(gaussian(np.nan_to_num((series.values - centre - mean) / deviation, nan=0.0)))
+
+
+def _weighted(values: Floats, rate: float) -> Floats:
+    """Return the exponentially weighted sum of all before each row."""
+    sums: Floats = lfilter([rate], [1.0, rate - 1.0], values, axis=0)
+    return np.concatenate([np.zeros((1, values.shape[1])), sums[:-1]])
+
+
+def seasonal_median(series: Series) -> Floats:
+    """Return how far each value is from the median of the same time on the last 14 days, in their MAD.
+
+    The MAD of a few values is mostly chance: it is not let below that of all of the last day's residuals.
+    """
+    slots = round(DAY / series.interval)
+    days = -(-len(series.values) // slots)
+    padded = np.pad(series.values, ((0, days * slots - len(series.values)), (0, 0)), constant_values=np.nan)
+    folded = padded.reshape(days, slots, -1)
+    z, least = np.zeros_like(folded), np.full(folded.shape[2], np.inf)
+    for day in range(SEASONAL_LEAST, days):
+        past = folded[max(day - SEASONAL_DAYS, 0) : day]
+        median = _median(past)
+        spread = np.maximum(1.4826 * _median(np.abs(past - median)), _floor(median))
+        residual = folded[day] - median
+        z[day] = np.where(np.isfinite(least), residual / np.maximum(spread, least), 0.0)
+        least = np.maximum(1.4826 * _median(np.abs(residual)), _floor(_median(median)))
+    return worst(gaussian(np.nan_to_num(z.reshape(days * slots, -1)[: len(series.values)], nan=0.0)))
+
+
+def _median(values: Floats) -> Floats:
+    """Return the median over the first axis, of what is there; 0 where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a slot without any value
+        return np.nan_to_num(np.nanmedian(values, axis=0), nan=0.0)
+
+
 def one_step_difference(series: Series) -> Floats:
     """Return how unusual the step from the value before is among the steps of the last day."""
     steps = np.diff(series.values, axis=0, prepend=np.nan)
@@ -72,20 +122,28 @@ def one_step_difference(series: Series) -> Floats:
 
 def _z(values: Floats, window: int) -> Floats:
     """Return the deviation of values[t, k] from the mean of the `window` samples before, without the value itself."""
-    mean, deviation = _moments(values, window)
+    mean, deviation = moments(values, window)
     return np.nan_to_num((values - mean) / deviation, nan=0.0)
 
 
-def _moments(values: Floats, window: int) -> tuple[Floats, Floats]:
-    centred = values - np.nanmedian(values[: max(window, 1)], axis=0)  # one constant: it keeps the sums exact
+def moments(values: Floats, window: int) -> tuple[Floats, Floats]:
+    """Return mean and deviation of the `window` samples before each of values[t, k]; NaN while there are too few."""
+    centre = np.nan_to_num(np.nanmedian(values[: max(window, 1)], axis=0))  # a constant: it keeps the sums exact
+    centred = values - centre
     there = ~np.isnan(centred)
     filled = np.where(there, centred, 0.0)
     count, total, squares = (_before(part, window) for part in (there.astype(np.float64), filled, filled * filled))
     known = np.where(count >= _LEAST, count, np.nan)
     mean = total / known
     variance = np.maximum(squares / known - mean * mean, 0.0)
-    floor = 1e-3 * np.abs(mean + values - centred) + 1e-9
-    return mean + (values - centred), np.maximum(np.sqrt(variance), floor)
+    mean = mean + centre
+    return mean, np.maximum(np.sqrt(variance), _floor(mean))
+
+
+def _floor(level: Floats) -> Floats:
+    """Return the least deviation: what has stood still so far must not make the first change impossible."""
+    least: Floats = 1e-3 * np.abs(level) + 1e-9
+    return least
 
 
 def _before(values: Floats, window: int) -> Floats:

@@ -32,14 +32,14 @@ GRID = tuple(np.round(np.arange(0.02, 1.001, 0.02), 2).tolist())
 class Facts:
     """All that the measures need of one series and one method, so that a bootstrap has only to add up.
 
-    halves: tallies by threshold of the first and of the second half of the scored span. normal, normal_high: samples
-    away from events, and how many of them score 0.3 or more.
+    halves: tallies by threshold of the first and of the second half of the scored span. normal, normal_above: samples
+    away from events, and how many of them reach each threshold.
     """
 
     at: Mapping[float, Tally]
     halves: tuple[Mapping[float, Tally], Mapping[float, Tally]]
     normal: int
-    normal_high: int
+    normal_above: Mapping[float, int]
     auc: float
     vus: float
     nab: Mapping[str, Mapping[float, nab.Part]]
@@ -55,7 +55,7 @@ def facts(series: Series, score: Floats, costs: nab.Profiles) -> Facts:
         at=_tallies(series, times, labels, given),
         halves=_halves(series, times, labels, given),
         normal=int(normal.sum()),
-        normal_high=int((given[normal] >= LOW).sum()),
+        normal_above={at: int((given[normal] >= at).sum()) for at in GRID},
         auc=ranking.auc_pr(labels, filled),
         vus=ranking.vus_pr(labels, filled, series.interval),
         nab={name: _nab(series, score, cost) for name, cost in costs.items()},
@@ -65,7 +65,7 @@ def facts(series: Series, score: Floats, costs: nab.Profiles) -> Facts:
 def _tallies(series: Series, times: Floats, labels: Floats, score: Floats) -> Mapping[float, Tally]:
     labelled = episodes.events(times, labels, series.interval)
     seconds = len(times) * series.interval
-    return {at: episodes.tally(episodes.alarms(times, score, at), labelled, seconds) for at in (*GRID,)}
+    return {at: episodes.tally(episodes.alarms(times, score, at), labelled, seconds) for at in GRID}
 
 
 def _halves(
@@ -96,8 +96,7 @@ def figures(known: Sequence[Facts], costs: nab.Profiles) -> dict[str, float]:
         "vus_pr": _mean([one.vus for one in known]),
         "auc_pr": _mean([one.auc for one in known]),
         **{measure: nab_score(known, name, costs, THRESHOLD) for measure, name in nab.PROFILES.items()},
-        "calibration_ratio_at_0_3": _ratio(sum(one.normal_high for one in known), sum(one.normal for one in known))
-        / NOMINAL,
+        "calibration_ratio_at_0_3": calibration_ratio(known),
     }
 
 
@@ -144,6 +143,11 @@ def bound(known: Sequence[Facts], costs: nab.Profiles) -> tuple[float, float]:
     f1 = [on_time_f1([one.at[at] for one in known]) for at in GRID]
     scores = [nab_score(known, nab.PROFILES["nab_standard"], costs, at) for at in GRID]
     return _highest(f1), _highest(scores)
+
+
+def calibration_ratio(known: Sequence[Facts]) -> float:
+    """Return how many times as often as once in a thousand a sample away from events scores 0.3 or more."""
+    return _ratio(sum(one.normal_above[LOW] for one in known), sum(one.normal for one in known)) / NOMINAL
 
 
 def share_alarmed(known: Sequence[Facts]) -> float:

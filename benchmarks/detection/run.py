@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detection import bootstrap, data, measures, nab
+from detection import bootstrap, calibration, data, measures, nab
 from detection.data import Series
 from detection.measures import LOW, THRESHOLD, Facts
 from detection.methods import METHODS
@@ -24,23 +25,40 @@ class Bench:
         self.results = results
         self.methods = methods
         self.limit = limit
+        self.curves: dict[str, calibration.Curve] = {}
 
     def run(self, name: str, path: Path) -> None:
         """Measure all methods on one set."""
         series, costs = data.load(path, self.limit), nab.profiles(path.parent)
         print(f"{name}: {_described(series)}", flush=True)
-        rows = [self._method(name, method, series, costs) for method in self.methods]
-        print("\n" + table(name, rows), flush=True)
+        rows = [self._method(name, method, series, costs) for method in self.methods if METHODS[method].there()]
+        for method in set(self.methods) - {row.method for row in rows}:
+            print(f"{name} {method}: not installed here, skipped; make bench-detection installs it")
+        if rows:
+            print("\n" + table(name, rows), flush=True)
+            self._draw(name)
+
+    def _draw(self, name: str) -> None:
+        path = self.results.out.with_suffix(f".calibration.{name}.png")
+        curves, self.curves = self.curves, {}
+        if importlib.util.find_spec("matplotlib"):
+            calibration.draw(path, name, curves)
+            print(f"{path}\n")
 
     def _method(self, name: str, method: str, series: Sequence[Series], costs: nab.Profiles) -> Row:
+        chosen, note = METHODS[method], ""
+        if chosen.sample:
+            series = chosen.sample(series)
+            note = f", on a sample: {_described(series)}"
         began = time.perf_counter()
-        scores = METHODS[method](series, lambda part: _progress(f"{name} {method}", part))
+        scores = chosen.run(series, lambda part: _progress(f"{name} {method}", part))
         seconds = time.perf_counter() - began
         known = [measures.facts(one, score, costs) for one, score in zip(series, scores, strict=True)]
         figures = {**measures.figures(known, costs), "seconds": seconds}
+        self.curves[method] = calibration.curve(known)
         spread = bootstrap.intervals(known, lambda drawn: measures.figures(drawn, costs))
         self.results.add(name, method, figures, spread)
-        print(f"\r{name} {method}: {seconds:.1f} s, F1 {figures['event_f1']:.3f}", flush=True)
+        print(f"\r{name} {method}: {seconds:.1f} s, F1 {figures['event_f1']:.3f}{note}", flush=True)
         return Row(method, figures, spread, _others(known, costs))
 
 

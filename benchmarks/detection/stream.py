@@ -7,42 +7,46 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from detection.data import Series, by_interval
-from presagio.detectors.base import Floats
-from presagio.exporter.config import Signal
+from presagio.detectors.base import Floats, Ints
+from presagio.detectors.together import Combiner
+from presagio.exporter.config import Signal, TogetherConfig
 from presagio.exporter.engine import Engine
 from presagio.exporter.signals import Key
 from presagio.exporter.wiring import detector
+from presagio.toolkit import plugins
 
 WEEK = 7 * 86400.0
 DROPPED = 0.05
 _REPORTS = 200
 
+Array = npt.NDArray[np.floating[Any]]
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """What the engine said of each signal of a series; arrays [t, k], NaN where it said nothing.
+    """What the engine said of each signal; arrays [t, row], NaN where it said nothing.
 
     surprise: the score with the sign of the deviation, as combiners are told it.
     """
 
-    score: Floats
-    surprise: Floats
-    confidence: Floats
+    score: Array
+    surprise: Array
+    confidence: Array
 
 
 def presagio(series: Sequence[Series], progress: Progress, restart: bool = False) -> list[Floats]:
     """Return score[t] of each series. `restart`: the state is saved and restored in the middle of the stream."""
-    whole, done = sum(one.values.size for one in series), 0.0
+    whole, done = sum(one.values.size for one in series), 0
     scores: dict[str, Floats] = {}
-    for interval, group in by_interval(series).items():
-        share = sum(one.values.size for one in group) / whole
-        streamed = streams(group, interval, restart, lambda part, b=done, s=share: progress(b + s * part))  # type: ignore[misc]
-        scores |= {one.name: combined(one, signals) for one, signals in zip(group, streamed, strict=True)}
-        done += share
+    for group in by_interval(series).values():
+        before, size = done, sum(one.values.size for one in group)
+        done += size
+        found = stepped(group, restart, lambda part, b=before, s=size: progress((b + s * part) / whole))  # type: ignore[misc]
+        scores |= dict(zip((one.name for one in group), found, strict=True))
     return [scores[one.name] for one in series]
 
 
@@ -56,10 +60,34 @@ def dropped(series: Sequence[Series], seed: int = 0) -> list[Series]:
     ]
 
 
-def combined(series: Series, signals: Streamed) -> Floats:
-    """Return the score[t] of a service from those of its signals: the worst of them."""
-    del series
-    return worst(signals.score)
+def combined(said: Streamed, width: int, begin: float, interval: float, restart: bool) -> Floats:
+    """Return the scores [t, n] of services of `width` signals each: what the default combiner makes of them."""
+    if width == 1:
+        return said.score.astype(np.float64)
+    shape = (len(said.score), -1, width)
+    scores, surprise, confidence = (part.reshape(shape) for part in (said.score, said.surprise, said.confidence))
+    services, out = np.arange(scores.shape[1]), np.full(scores.shape[:2], np.nan)
+    combiner = _combiner(len(services), width)
+    for step in range(len(scores)):
+        if restart and step == len(scores) // 2:
+            combiner = _recombined(combiner, len(services), width)
+        moment = (scores[step], confidence[step], surprise[step])
+        out[step] = combiner.step(begin + interval * step, *(part.astype(np.float64) for part in moment)).score
+    return out
+
+
+def _combiner(services: int, signals: int) -> Combiner:
+    config = TogetherConfig()
+    kind = plugins.load(plugins.COMBINERS, config.combiner)
+    made: Combiner = kind(kind.Params.model_validate(config.params))
+    made.reindex(np.full(services, -1), np.full(signals, -1))
+    return made
+
+
+def _recombined(combiner: Combiner, services: int, signals: int) -> Combiner:
+    new = _combiner(services, signals)
+    new.restore({name: array.copy() for name, array in combiner.state().items()})
+    return new
 
 
 def worst(scores: Floats) -> Floats:
@@ -68,32 +96,32 @@ def worst(scores: Floats) -> Floats:
     return np.where(highest < 0, np.nan, highest)
 
 
-def streams(group: Sequence[Series], interval: float, restart: bool, progress: Progress) -> list[Streamed]:
-    """Step all signals of series of one interval as the rows of one engine.
+def stepped(group: Sequence[Series], restart: bool, progress: Progress) -> list[Floats]:
+    """Step all signals of series of one interval as the rows of one engine, and return score[t] of each series.
 
     Series of other years are moved by whole weeks until they begin within a week of each other: the hour and the day
     of the week stay true, and no row waits for another.
     """
-    begin = min(one.times[0] for one in group)
+    interval, begin = group[0].interval, min(float(one.times[0]) for one in group)
     offsets = [round((one.times[0] - begin) % WEEK / interval) for one in group]
-    values, slots = _matrix(group, offsets)
-    scores, surprise, confidence = _step_all(values, begin, interval, restart, progress)
-    return [Streamed(scores[slot], surprise[slot], confidence[slot]) for slot in slots]
+    said = _step_all(_matrix(group, offsets), begin, interval, restart, progress)
+    scores = combined(said, group[0].values.shape[1], begin, interval, restart)
+    places = enumerate(zip(offsets, group, strict=True))
+    return [scores[offset : offset + len(one.times), column] for column, (offset, one) in places]
 
 
-def _matrix(group: Sequence[Series], offsets: Sequence[int]) -> tuple[Floats, list[Any]]:
-    """Return values[t, row] of all signals, and where each series stands in it."""
-    ends = [offset + len(one.times) for one, offset in zip(group, offsets, strict=True)]
-    values, slots, row = np.full((max(ends), sum(one.values.shape[1] for one in group)), np.nan), [], 0
-    for one, offset, end in zip(group, offsets, ends, strict=True):
-        slots.append((slice(offset, end), slice(row, row + one.values.shape[1])))
-        values[slots[-1]] = one.values
-        row += one.values.shape[1]
-    return values, slots
+def _matrix(group: Sequence[Series], offsets: Sequence[int]) -> Floats:
+    """Return values[t, row] of all signals of all series; NaN before a series begins and after it ends."""
+    length = max(offset + len(one.times) for one, offset in zip(group, offsets, strict=True))
+    parts = (
+        np.pad(one.values, ((offset, length - offset - len(one.times)), (0, 0)), constant_values=np.nan)
+        for one, offset in zip(group, offsets, strict=True)
+    )
+    return np.concatenate(list(parts), axis=1)
 
 
-def _step_all(values: Floats, begin: float, interval: float, restart: bool, progress: Progress) -> list[Any]:
-    """Return score, surprise and confidence [t, row]; in half the precision, for they are many."""
+def _step_all(values: Floats, begin: float, interval: float, restart: bool, progress: Progress) -> Streamed:
+    """Return what is said of each row at each moment; in half the precision, for it is much."""
     signal = Signal(name="benchmark", query="benchmark")
     engine, columns = Engine(signal, detector(signal)), np.zeros(0, dtype=np.int64)
     out = [np.full(values.shape, np.nan, dtype=np.float32) for _ in range(3)]
@@ -114,12 +142,13 @@ def _step_all(values: Floats, begin: float, interval: float, restart: bool, prog
             kept[step, columns] = given
         if step % (len(values) // _REPORTS + 1) == 0:
             progress(step / len(values))
-    return out
+    return Streamed(*out)
 
 
-def _first(values: Floats) -> Any:
+def _first(values: Floats) -> Ints:
     present = ~np.isnan(values)
-    return np.where(present.any(axis=0), present.argmax(axis=0), -1)
+    first: Ints = np.where(present.any(axis=0), present.argmax(axis=0), -1)
+    return first
 
 
 def _key(column: int) -> Key:
