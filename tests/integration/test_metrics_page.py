@@ -14,6 +14,7 @@ from presagio.exporter.engine import Scores
 from presagio.exporter.registry import Service
 from presagio.exporter.server import ExporterWing
 from presagio.exporter.signals import Key
+from presagio.exporter.together import ServiceScores
 from presagio.toolkit import positions
 from presagio.toolkit.clock import ManualClock
 from presagio.toolkit.log import get_log
@@ -75,9 +76,15 @@ def test_the_whole_page_of_the_exporter(promtool: Path, tmp_path: Path) -> None:
     exporter.registry.register(Service(service_id="shop"))
     exporter.registry.submit("shop", {"queue_length": 7.0})
     some = np.array([0.5])
-    exporter.loop.page.publish({"load": Scores(NOW, [Key("shop", "load", ())], *[some] * 6)}, NOW)
+    services = ServiceScores(NOW, ["shop"], ["load"], some, some[None], some)
+    exporter.loop.page.publish({"load": Scores(NOW, [Key("shop", "load", ())], *[some] * 6)}, NOW, services)
     page = page_of(exporter.app)
-    for name in (b"presagio_anomaly_score{", b"presagio_submitted_value{", b"presagio_registered_services 1.0"):
+    for name in (
+        b"presagio_anomaly_score{",
+        b"presagio_service_anomaly_contribution{",
+        b"presagio_submitted_value{",
+        b"presagio_registered_services 1.0",
+    ):
         assert name in page
     assert b'presagio_series_refused_total{reason="limit",signal="load"} 0.0' in page
     assert check(promtool, page) == ""
