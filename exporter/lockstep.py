@@ -91,3 +91,20 @@ class Rendezvous:
 
     def _is_due(self, time: float) -> bool:
         return self.timing.first(self.together.time, time) <= time
+
+
+def run(
+    evaluations: Sequence[Evaluation], rendezvous: Rendezvous, end: float
+) -> Iterator[Scores | ServiceScores | None]:
+    """Evaluate all signals up to `end`, without threads; yield what each said, and the services between two pauses.
+
+    For a past span as backtest looks at it. Raises SourceError.
+    """
+    turns = [Turn(one, end) for one in evaluations]
+    for pause in pauses(turns, lambda: sum(len(one.engine.keys) for one in evaluations)):
+        for turn in turns:
+            for scores in turn.until(pause):
+                if scores is not None:
+                    rendezvous.note(turn.evaluation.signal.name, scores)
+                yield scores
+        yield from rendezvous.combine(pause)

@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from presagio.exporter.cells import Seen
 from presagio.exporter.config import FILE
+from presagio.exporter.engine import Scores
 from presagio.exporter.evaluation import Timing
-from presagio.exporter.lockstep import Rendezvous, Turn, pauses
+from presagio.exporter.lockstep import Rendezvous, Turn, pauses, run
 from presagio.exporter.loop import Loop
 from presagio.exporter.publish import Page
 from presagio.exporter.signals import configured
@@ -124,6 +125,15 @@ def test_history_gives_the_scores_of_live_to_the_bit(tmp_path: Path, live: dict[
     house.tick(LAST)
     house.loop.pool.shutdown()
     assert house.seen == live
+
+
+def test_a_past_span_gives_the_scores_of_live_to_the_bit(tmp_path: Path, live: dict[float, dict[str, str]]) -> None:
+    house = made(tmp_path)
+    house.loop.pool.shutdown()
+    assert house.meeting
+    found = list(run(house.loop.evaluations, house.meeting, LAST * STEP))
+    assert {one.time / STEP: shown(one) for one in found if isinstance(one, ServiceScores)} == live
+    assert sum(isinstance(one, Scores) for one in found) == len(house.loop.evaluations) * (LAST + 1)
 
 
 def test_restarts_and_catching_up_give_the_scores_of_live_to_the_bit(
