@@ -60,11 +60,11 @@ bench-detection: build/bench/.installed ## how well anomalies are found: DATA=fo
 	@PYTHONPATH=benchmarks build/bench/bin/python -P -m detection --data $(DATA) --out $(OUT) $(ARGS)
 
 servers: ## get the servers of both generations into build/servers
-	@$(PYTHON) demo/packages.py install system forky
+	@$(PYTHON) demo/packages.py install system forky databases
 
 servers-if-possible: $(INSTALLED)
 	$(call heading,servers)
-	@$(PYTHON) demo/packages.py install system forky || test "$$CI" != true
+	@$(PYTHON) demo/packages.py install system forky databases || test "$$CI" != true
 	@$(PYTHON) demo/packages.py where
 
 where: ## show which servers are used, from where, and their versions

@@ -1,11 +1,13 @@
-"""Find or get the servers that the demo and the tests run: Prometheus, Alertmanager, exporters, Redis.
+"""Find or get the servers that the demo and the tests run: Prometheus, Alertmanager, exporters, Redis,
+PostgreSQL.
 
-    python demo/packages.py install system forky    get what is missing, under build/servers/
-    python demo/packages.py where                   show what is used, from where, and its version
+    python demo/packages.py install system forky databases    get what is missing, under build/servers/
+    python demo/packages.py where                             show what is used, from where, and its version
 
 Two generations. `system`: what is on PATH, else this machine's own suite (Debian 12: Prometheus 2.42,
-Alertmanager 0.25). `forky`: Debian's coming release (Prometheus 3.5, Alertmanager 0.33). Nothing is installed into
-the machine: see private_apt. Standard library only, since it runs before there is a virtual environment.
+Alertmanager 0.25). `forky`: Debian's coming release (Prometheus 3.5, Alertmanager 0.33). Beside them `databases`,
+found or got as `system` is: what tests need and the demo does not. Nothing is installed into the machine: see
+private_apt. Standard library only, since it runs before there is a virtual environment.
 """
 
 import argparse
@@ -22,18 +24,22 @@ from pathlib import Path
 
 from private_apt import AptError, PrivateApt, unpack
 
-__all__ = ["GENERATIONS", "PROGRAMS", "install", "locate", "version"]
+__all__ = ["GENERATIONS", "GROUPS", "PROGRAMS", "install", "locate", "version"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "servers"
 
 
 @dataclass(frozen=True)
 class Program:
-    """A server program: the Debian package that holds it, and its names on PATH, the likeliest first."""
+    """A server program: the Debian package that holds it, its names on PATH, the likeliest first, and its folder."""
 
     package: str
     names: tuple[str, ...]
+    folder: str = "usr/bin"
 
+
+# Debian keeps each version of PostgreSQL in a folder of its own, off PATH
+_POSTGRES = "usr/lib/postgresql/*/bin"
 
 PROGRAMS = {
     "prometheus": Program("prometheus", ("prometheus",)),
@@ -43,12 +49,23 @@ PROGRAMS = {
     "node_exporter": Program("prometheus-node-exporter", ("node_exporter", "prometheus-node-exporter")),
     "redis_exporter": Program("prometheus-redis-exporter", ("redis_exporter", "prometheus-redis-exporter")),
     "redis-server": Program("redis-server", ("redis-server",)),
+    "postgres_exporter": Program(
+        "prometheus-postgres-exporter", ("postgres_exporter", "prometheus-postgres-exporter")
+    ),
+    "postgres": Program("postgresql", ("postgres",), _POSTGRES),
+    "initdb": Program("postgresql", ("initdb",), _POSTGRES),
+    "psql": Program("postgresql", ("psql",), _POSTGRES),
+    "pg_basebackup": Program("postgresql", ("pg_basebackup",), _POSTGRES),
 }
 
+_DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup")
+
 GENERATIONS = {
-    "system": tuple(PROGRAMS),
+    "system": tuple(name for name in PROGRAMS if name not in _DATABASES),
     "forky": ("prometheus", "promtool", "alertmanager", "amtool"),
 }
+
+GROUPS = {**GENERATIONS, "databases": _DATABASES}
 
 # forky ships promtool as a package of its own
 SPLIT_PACKAGES = {("forky", "promtool"): "promtool"}
@@ -70,21 +87,31 @@ exec "$root/{executable}" "$@"
 
 
 def locate(name: str, generation: str) -> Path | None:
-    """Return where the program `name` of `generation` is, or None; `system` looks on PATH first.
+    """Return where the program `name` of `generation` is, or None; all but `forky` look on the machine first.
 
-    Raises KeyError for a generation that is not in GENERATIONS or a name that is not in PROGRAMS.
+    Raises KeyError for a generation that is not in GROUPS or a name that is not in PROGRAMS.
     """
-    names = PROGRAMS[name].names
-    if name not in GENERATIONS[generation]:
+    program = PROGRAMS[name]
+    if name not in GROUPS[generation]:
         return None
-    on_path = _on_path(names) if generation == "system" else None
     unpacked = FOLDER / generation / "bin" / name
-    return on_path or (unpacked if unpacked.exists() else None)
+    return _on_machine(program, generation) or (unpacked if unpacked.exists() else None)
 
 
-def _on_path(names: Sequence[str]) -> Path | None:
-    found = [shutil.which(name) for name in names]
-    return next((Path(place) for place in found if place), None)
+def _on_machine(program: Program, generation: str) -> Path | None:
+    if generation == "forky":
+        return None
+    on_path = (shutil.which(name) for name in program.names)
+    return next((Path(place) for place in on_path if place), None) or next(_off_path(program), None)
+
+
+def _off_path(program: Program) -> Iterator[Path]:
+    """Yield the program where Debian has it off PATH."""
+    return _inside(Path("/"), program) if program.folder != Program.folder else iter(())
+
+
+def _inside(root: Path, program: Program) -> Iterator[Path]:
+    return (place for name in program.names for place in sorted(root.glob(f"{program.folder}/{name}")))
 
 
 def version(binary: Path) -> str:
@@ -93,13 +120,14 @@ def version(binary: Path) -> str:
         answer = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return "does not run"
-    found = re.search(r"\d+\.\d+\.\d+", answer.stdout + answer.stderr)
+    found = re.search(r"\d+\.\d+(\.\d+)?", answer.stdout + answer.stderr)
     return found.group() if found else "unknown"
 
 
 def install(generation: str) -> None:
     """Get the programs of `generation` if `locate` misses one; raise AptError if that cannot be."""
-    names = GENERATIONS[generation]
+    # apt would not get again what the machine has
+    names = [name for name in GROUPS[generation] if not _on_machine(PROGRAMS[name], generation)]
     with _lock():
         if all(locate(name, generation) for name in names):
             return
@@ -136,7 +164,7 @@ def own_apt() -> PrivateApt:
 def _download(names: Sequence[str], generation: str, scratch: Path) -> list[Path]:
     packages = sorted({SPLIT_PACKAGES.get((generation, name), PROGRAMS[name].package) for name in names})
     apt = own_apt()
-    if generation == "system":
+    if generation != "forky":
         packages = apt.closure(packages)
     else:
         apt = PrivateApt(FOLDER / "apt" / generation, generation, apt.own_mirror())
@@ -154,13 +182,12 @@ def _relocate(programs: Path) -> None:
 
 
 def _write_launcher(name: str, root: Path) -> None:
-    executables = [root / "usr/bin" / each for each in PROGRAMS[name].names]
     libraries = next((root / "usr/lib").glob("*-linux-gnu*"), root / "usr/lib")
     text = LAUNCHER.format(
         name=name,
         libraries=libraries.relative_to(root),
         share=COMPILED_PATH.decode(),
-        executable=next(each for each in executables if each.exists()).relative_to(root),
+        executable=next(_inside(root, PROGRAMS[name])).relative_to(root),
     )
     launcher = root.parent / "bin" / name
     launcher.parent.mkdir(exist_ok=True)
@@ -182,18 +209,18 @@ def _say(line: str) -> None:
 
 
 def _table() -> Iterator[str]:
-    for generation, names in GENERATIONS.items():
+    for generation, names in GROUPS.items():
         for name in names:
             place = locate(name, generation)
             told = (version(place), str(place)) if place else ("absent", "make servers gets it")
-            yield f"{generation:<8} {name:<16} {told[0]:<12} {told[1]}"
+            yield f"{generation:<9} {name:<17} {told[0]:<12} {told[1]}"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="find or get the servers that the demo and the tests run")
     commands = parser.add_subparsers(dest="command", required=True)
     getting = commands.add_parser("install", help="get what is missing")
-    getting.add_argument("generations", nargs="+", choices=sorted(GENERATIONS))
+    getting.add_argument("generations", nargs="+", choices=sorted(GROUPS))
     commands.add_parser("where", help="show what is used, from where, and its version")
     return parser.parse_args(argv)
 

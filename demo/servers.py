@@ -1,4 +1,4 @@
-"""Real servers, started and ended: Prometheus, Alertmanager, exporters, Redis, and any other process.
+"""Real servers, started and ended: Prometheus, Alertmanager, exporters, Redis, PostgreSQL, and any other process.
 
 Every server is a context manager: entering it starts the process and waits until it is ready, leaving it ends the
 process. Each writes its real configuration file and its log into its work folder, listens on the loopback only and
@@ -23,6 +23,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -31,6 +32,9 @@ import yaml
 __all__ = [
     "Alertmanager",
     "NodeExporter",
+    "PostgreSQL",
+    "PostgresBinaries",
+    "PostgresExporter",
     "Process",
     "Prometheus",
     "Ready",
@@ -405,6 +409,92 @@ class RedisExporter(Server):
         port = port or free_port()
         argv: list[str | Path] = [binary, f"--redis.addr={redis_url}", f"--web.listen-address={LOOPBACK}:{port}"]
         super().__init__(argv, workdir, port)
+
+
+@dataclass(frozen=True)
+class PostgresBinaries:
+    """Where the programs of PostgreSQL are."""
+
+    postgres: Path
+    initdb: Path
+    psql: Path
+    pg_basebackup: Path
+
+
+class PostgreSQL(Server):
+    """PostgreSQL with a database and a superuser named postgres, no password; or a replica of `primary`.
+
+    It refuses to run as root: there it runs as nobody, who may go where root may.
+    """
+
+    def __init__(
+        self,
+        binaries: PostgresBinaries,
+        workdir: Path,
+        *,
+        primary: "PostgreSQL | None" = None,
+        settings: Mapping[str, object] | None = None,
+        port: int | None = None,
+    ) -> None:
+        port = port or free_port()
+        self.binaries, self.primary = binaries, primary
+        self.data_dir = workdir.absolute() / "data"
+        chosen = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": "", "fsync": "off"}
+        words = [f"--{name}={value}" for name, value in (chosen | {"jit": "off"} | dict(settings or {})).items()]
+        argv = [*_nobody(), str(binaries.postgres), "-D", str(self.data_dir), *words]
+        super().__init__(argv, workdir, port, writes_line("ready to accept"))
+        self.url = f"postgresql://postgres@{self.address}/postgres?sslmode=disable"
+
+    def write_config(self) -> None:
+        """Make the database cluster, the first time."""
+        if self.data_dir.exists():
+            return
+        made: list[str | Path] = [self.binaries.initdb, "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"]
+        if self.primary:
+            made = [self.binaries.pg_basebackup, "-d", self.primary.url, "--checkpoint=fast", "-R", "--no-sync"]
+        _run([*_nobody(), *made, "-D", self.data_dir])
+
+    def client(self, *commands: str) -> Process:
+        """Return a psql of one session that runs `commands`, one after the other; `\\! sleep 60` keeps it open."""
+        words = [word for command in commands for word in ("-c", command)]
+        name = f"psql-{next(_ports)}"
+        return Process([self.binaries.psql, "-X", "-A", "-t", "-d", self.url, *words], self.workdir, name=name)
+
+    def sql(self, *commands: str) -> str:
+        """Run `commands` in a session of its own and return what they answer; raise ServerError if one fails."""
+        words = [word for command in commands for word in ("-c", command)]
+        return _run([self.binaries.psql, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url, *words])
+
+
+class PostgresExporter(Server):
+    """postgres_exporter, watching the database at `url`."""
+
+    def __init__(self, binary: Path, workdir: Path, url: str, *, port: int | None = None) -> None:
+        port = port or free_port()
+        super().__init__([binary, f"--web.listen-address={LOOPBACK}:{port}"], workdir, port)
+        self.env = {"DATA_SOURCE_NAME": url}
+
+
+def _nobody() -> list[str]:
+    """Return the words to put before a command that refuses to run as root."""
+    if os.geteuid():
+        return []
+    user = (
+        "--reuid=nobody",
+        "--regid=nogroup",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    )
+    # to change the user ends the bond with the parent; so it is made again
+    return ["setpriv", *user, "--pdeathsig=KILL", "--"]
+
+
+def _run(argv: Sequence[str | Path]) -> str:
+    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise ServerError(f"{argv[0]} fails: {answer.stderr.strip()}")
+    return answer.stdout.strip()
 
 
 def scrape(job: str, *addresses: str, **options: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packages import GENERATIONS, locate, version
+from servers import PostgresBinaries
 
 USUAL_MAJOR = {"system": "2", "forky": "3"}
 
@@ -71,6 +72,17 @@ def redis_exporter_binary() -> Path:
     return binary("redis_exporter", "system")
 
 
+@pytest.fixture(scope="session")
+def postgres_binaries() -> PostgresBinaries:
+    names = ("postgres", "initdb", "psql", "pg_basebackup")
+    return PostgresBinaries(*(binary(name, "databases") for name in names))
+
+
+@pytest.fixture(scope="session")
+def postgres_exporter_binary() -> Path:
+    return binary("postgres_exporter", "databases")
+
+
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
     """Return a folder of the test's own, for the configuration, storage and logs of its servers."""
@@ -82,6 +94,8 @@ SERVER_FIXTURES = {
     "node_exporter_binary",
     "redis_server_binary",
     "redis_exporter_binary",
+    "postgres_binaries",
+    "postgres_exporter_binary",
 }
 
 

@@ -80,6 +80,7 @@ def test_a_generation_has_only_its_own_programs(folder: Path, path: Path) -> Non
         ("echo 'prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5)'", "2.42.0"),
         ("echo 'Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64'", "7.0.15"),
         ('echo \'time="2026-11-23T03:45:40Z" msg="Redis Metrics Exporter 1.45.0-2+b4"\' >&2', "1.45.0"),
+        ("echo 'postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)'", "15.20"),
         ("echo 'home made'", "unknown"),
         ("exit 127", "does not run"),
     ],
@@ -92,7 +93,15 @@ def test_nothing_is_got_when_all_is_there(folder: Path, path: Path) -> None:
     for each in PROGRAMS.values():
         program(path / each.names[-1], "")
     install("system")
+    install("databases")
     assert not (folder / "apt").exists()
+
+
+def test_what_debian_keeps_off_path_is_found_too(tmp_path: Path) -> None:
+    postgres = program(tmp_path / "usr/lib/postgresql/15/bin/postgres", "")
+    assert list(packages._inside(tmp_path, PROGRAMS["postgres"])) == [postgres]
+    packages._write_launcher("postgres", tmp_path)
+    assert 'exec "$root/usr/lib/postgresql/15/bin/postgres"' in (tmp_path.parent / "bin/postgres").read_text()
 
 
 def test_without_apt_the_remedy_is_named(folder: Path, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
