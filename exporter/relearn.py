@@ -196,6 +196,11 @@ class Relearning:
                 "relearning failed, will be tried again", **_named(job), reason=error.reason, error=error
             )
             return
+        except Exception:
+            with self._lock:
+                self._ready.pop(job, None)
+            self._postpone(job)
+            raise
         with self._lock:
             self._ready.pop(job, None)
         if learnt.evaluation.engine.time != live.time:

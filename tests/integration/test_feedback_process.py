@@ -40,7 +40,7 @@ class Exporter(Process):
 
     def type(self, *words: str) -> tuple[int, str]:
         """Run `presagio feedback`; return its exit code and what it says."""
-        argv = [PRESAGIO, "feedback", *words, f"--url={self.url}", f"--api-key-file={self.key}"]
+        argv: list[str | Path] = [PRESAGIO, "feedback", *words, f"--url={self.url}", f"--api-key-file={self.key}"]
         answer = subprocess.run(argv, capture_output=True, text=True, check=False)
         return answer.returncode, answer.stdout or answer.stderr
 
