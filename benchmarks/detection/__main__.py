@@ -15,15 +15,15 @@ from detection.methods import METHODS
 from detection.results import Results
 from detection.run import Bench
 
+Found = tuple[str, Path | None]
+
 
 def main() -> int:
     """Measure, print, and write OUT."""
     arguments = _arguments()
     bench = Bench(Results(arguments.out), arguments.methods, arguments.limit)
     try:
-        for name, path in data.found(arguments.data):
-            if arguments.sets and name not in arguments.sets:
-                continue
+        for name, path in _chosen(list(data.found(arguments.data)), arguments.sets):
             if path is None:
                 print(f"{name}: not in {arguments.data}, skipped", flush=True)
             else:
@@ -35,6 +35,14 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _chosen(there: Sequence[Found], sets: Sequence[str] | None) -> Sequence[Found]:
+    names = [name for name, _ in there]
+    for name in sets or ():
+        if name not in names:
+            raise ValueError(f"expected sets of {', '.join(names)}, got {name!r}")
+    return [(name, path) for name, path in there if not sets or name in sets]
 
 
 def _arguments() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from presagio.detectors.base import Floats
 
 LN10 = float(np.log(10.0))
 HOURS_OF_BAND = 26
-EWMA_SECONDS = 7200.0
+EWMA_SECONDS, EWMA_HIGHEST_RATE, EWMA_KNOWN = 7200.0, 0.05, 0.5
 SEASONAL_DAYS, SEASONAL_LEAST = 14, 3
 _LEAST = 10
 
@@ -69,13 +69,16 @@ def promql_band(series: Series) -> Floats:
 
 
 def ewma_zscore(series: Series) -> Floats:
-    """Return how far each value is from an exponentially weighted mean of two hours, in its weighted deviations."""
-    rate = min(series.interval / EWMA_SECONDS, 0.5)
-    centre = np.nanmedian(series.values, axis=0, keepdims=True)
+    """Return how far each value is from an exponentially weighted mean of two hours, in deviations weighted alike.
+
+    Where two hours are fewer than 20 samples, it remembers 20.
+    """
+    rate = min(series.interval / EWMA_SECONDS, EWMA_HIGHEST_RATE)
+    centre = _centre(series.values, int(DAY / series.interval))
     centred = np.nan_to_num(series.values - centre, nan=0.0)
     there = (~np.isnan(series.values)).astype(np.float64)
     count, mean, square = (_weighted(part, rate) for part in (there, centred, centred * centred))
-    known = np.where(count > rate * _LEAST, count, np.nan)
+    known = np.where(count > EWMA_KNOWN, count, np.nan)
     mean, square = mean / known, square / known
     deviation = np.maximum(np.sqrt(np.maximum(square - mean * mean, 0.0)), _floor(mean + centre))
     return worst(gaussian(np.nan_to_num((series.values - centre - mean) / deviation, nan=0.0)))
@@ -90,7 +93,8 @@ def _weighted(values: Floats, rate: float) -> Floats:
 def seasonal_median(series: Series) -> Floats:
     """Return how far each value is from the median of the same time on the last 14 days, in their MAD.
 
-    The MAD of a few values is mostly chance: it is not let below that of all of the last day's residuals.
+    The MAD of a few values is mostly chance, and 0 for what is mostly 0: it is not let below that of all residuals of
+    the last day.
     """
     slots = round(DAY / series.interval)
     days = -(-len(series.values) // slots)
@@ -103,8 +107,15 @@ def seasonal_median(series: Series) -> Floats:
         spread = np.maximum(1.4826 * _median(np.abs(past - median)), _floor(median))
         residual = folded[day] - median
         z[day] = np.where(np.isfinite(least), residual / np.maximum(spread, least), 0.0)
-        least = np.maximum(1.4826 * _median(np.abs(residual)), _floor(_median(median)))
+        least = np.maximum(1.2533 * _mean(np.abs(residual)), _floor(_median(median)))
     return worst(gaussian(np.nan_to_num(z.reshape(days * slots, -1)[: len(series.values)], nan=0.0)))
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over the first axis, of what is there; 0 where nothing is."""
+    there = ~np.isnan(values)
+    mean: Floats = np.where(there, values, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return mean
 
 
 def _median(values: Floats) -> Floats:
@@ -128,7 +139,7 @@ def _z(values: Floats, window: int) -> Floats:
 
 def moments(values: Floats, window: int) -> tuple[Floats, Floats]:
     """Return mean and deviation of the `window` samples before each of values[t, k]; NaN while there are too few."""
-    centre = np.nan_to_num(np.nanmedian(values[: max(window, 1)], axis=0))  # a constant: it keeps the sums exact
+    centre = _centre(values, window)
     centred = values - centre
     there = ~np.isnan(centred)
     filled = np.where(there, centred, 0.0)
@@ -138,6 +149,11 @@ def moments(values: Floats, window: int) -> tuple[Floats, Floats]:
     variance = np.maximum(squares / known - mean * mean, 0.0)
     mean = mean + centre
     return mean, np.maximum(np.sqrt(variance), _floor(mean))
+
+
+def _centre(values: Floats, window: int) -> Floats:
+    """Return a constant near the first values: squares around it lose no digits. It drops out of the result."""
+    return _median(values[: max(window, 1)])
 
 
 def _floor(level: Floats) -> Floats:

@@ -103,15 +103,16 @@ def _one_of(names: Sequence[str], there: Sequence[str], path: Path) -> str:
 
 
 def _series(name: str, frame: pd.DataFrame, columns: Columns, interval: float, windows: Any) -> Series:
-    frame = frame.reset_index(drop=True)
-    training = (frame["split"] == TRAINING).to_numpy() if "split" in frame else np.zeros(len(frame), dtype=np.bool_)
+    frame = frame.assign(training=frame["split"] == TRAINING if "split" in frame else False)
+    frame = frame.sort_values(["training", columns.time], ascending=[False, True], ignore_index=True)
+    training = frame["training"].to_numpy(np.bool_)
     if columns.time == "t":
         keep, steps = _numbered(frame["t"].to_numpy(np.int64), training, interval)
         frame, training, begin = frame[keep], training[keep], MONDAY
     else:
         steps, interval, begin = _clocked(_seconds(frame[columns.time]))
     values, labels = _on_grid(frame, columns, training, steps)
-    scored = _scored(labels, windows is not None)
+    scored = _scored(labels, steps, windows is not None)
     times = begin + interval * np.arange(len(labels), dtype=np.float64)
     own = None if windows is None else list(_indices(windows.get(name, []), times[steps]))
     return Series(name, interval, times, values, labels, scored, steps, own)
@@ -136,9 +137,9 @@ def _numbered(numbers: Ints, training: Bools, interval: float) -> tuple[Bools, I
     Where the labelled part begins later than the training part ends, the training part gives up less than a day, so
     that there is no hole and the hour of the day goes on.
     """
-    if not training.any():
+    if training.all() or not training.any():
         return np.ones(len(numbers), dtype=np.bool_), numbers - numbers.min()
-    first, day = int(numbers[~training].min(initial=0)), int(DAY / interval)
+    first, day = int(numbers[~training].min()), int(DAY / interval)
     length = int(numbers[training].max()) + 1 - (-first % day)
     places = np.where(training, numbers, numbers - first + length)
     keep: Bools = ~training | (numbers < length)
@@ -155,13 +156,14 @@ def _on_grid(frame: pd.DataFrame, columns: Columns, training: Bools, steps: Ints
     return values, labels[latest]
 
 
-def _scored(labels: Floats, nab: bool) -> Bools:
-    """Return what is scored. A series without an unlabelled part first has a probation: its first 15 % are not."""
+def _scored(labels: Floats, steps: Ints, nab: bool) -> Bools:
+    """Return what is scored. Of a series without an unlabelled part the first 15 % of the samples are a probation."""
     labelled = ~np.isnan(labels)
     if not labelled.all():
         return labelled
-    probation = int(PROBATION * len(labels))
-    return np.arange(len(labels)) >= (min(probation, LONGEST_NAB_PROBATION) if nab else probation)
+    probation = int(PROBATION * len(steps))
+    scored: Bools = np.arange(len(labels)) >= steps[min(probation, LONGEST_NAB_PROBATION) if nab else probation]
+    return scored
 
 
 def _indices(windows: Sequence[Sequence[str]], times: Floats) -> Iterator[tuple[int, int]]:

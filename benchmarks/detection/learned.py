@@ -11,6 +11,9 @@ from detection.data import DAY, Series
 from detection.stream import worst
 from presagio.detectors.base import Floats
 
+LEAST = 10
+"""Samples between two trainings, where three hours have fewer."""
+
 FOREST_DAYS, TREES, LAGS = 7, 25, 5
 MODELS, TRAIN_EVERY, TRAIN_ON = 18, 3 * 3600.0, 6 * 3600.0
 _DIFFERENCE, _SMOOTH, _LAGGED, _ROUNDS = 1, 3, 5, 8
@@ -50,17 +53,17 @@ def kmeans_votes(series: Series) -> Floats:
     """Return what all of 18 k-means models call far off: Netdata's published design, a model for each metric.
 
     Vectors of six smoothed differences in a row; k = 2; a model each three hours on the last six; its score is the
-    mean distance to its centres, scaled to what it saw in training. Theirs is 1 where all models exceed 0.99: the least
-    of the scores says the same, and its chance is that under a Gaussian of its last day, as theirs has none.
+    mean distance to its centres, scaled to what it saw in training. Theirs is 1 where all models exceed 0.99: the
+    least of the scores says the same, and its chance is that under a Gaussian of its last day, as theirs has none.
     """
     return worst(np.stack([_votes(values, series.interval) for values in _filled(series.values).T], axis=1))
 
 
 def _votes(values: Floats, interval: float) -> Floats:
-    every, on = round(TRAIN_EVERY / interval), round(TRAIN_ON / interval)
+    every, on = max(round(TRAIN_EVERY / interval), LEAST), max(round(TRAIN_ON / interval), 2 * LEAST)
     vectors = _vectors(values)
     blocks = len(vectors) // every
-    trained = on // every
+    trained = -(-on // every)
     if blocks <= trained:
         return np.zeros(len(values))
     training = np.stack([vectors[(block * every - on) : block * every] for block in range(trained, blocks + 1)])

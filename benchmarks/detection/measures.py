@@ -124,7 +124,7 @@ def on_time_f1(tallies: Sequence[Tally]) -> float:
 
 def nab_score(known: Sequence[Facts], profile: str, costs: nab.Profiles, threshold: float) -> float:
     """Return NAB's score of a set at one threshold; NaN for a set without windows."""
-    parts = [one.nab[profile][threshold] for one in known if one.nab[profile]]
+    parts = [one.nab[profile][threshold] for one in known if one.nab.get(profile)]
     return nab.normalised(parts, costs[profile]) if parts else math.nan
 
 

@@ -54,7 +54,8 @@ def profiles(folder: Path) -> Profiles:
     if not path.exists():
         return PUBLISHED
     matrices = {name: profile["CostMatrix"] for name, profile in json.loads(path.read_text()).items()}
-    return {name: Costs(one["tpWeight"], one["fpWeight"], one["fnWeight"]) for name, one in matrices.items()}
+    given = {name: Costs(one["tpWeight"], one["fpWeight"], one["fnWeight"]) for name, one in matrices.items()}
+    return {**PUBLISHED, **given}
 
 
 def part(detections: Ints, windows: Sequence[tuple[int, int]], samples: int, costs: Costs) -> Part:
@@ -95,7 +96,7 @@ def _lost(at: int, windows: Sequence[tuple[int, int]]) -> float:
 
 
 def _sigmoid(position: float) -> float:
-    if position > 3.0:
+    if position >= 3.0:
         return -1.0
     return 2.0 / (1.0 + math.exp(5.0 * position)) - 1.0
 
