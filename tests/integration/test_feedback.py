@@ -147,6 +147,11 @@ def test_expected_stops_the_same_pattern_at_the_same_hour(house: House) -> None:
     assert house.worst("repeats", day_after(USUAL, 1)) < 0.3
 
 
+def test_when_what_was_expected_is_over_nothing_alarms(house: House) -> None:
+    house.give("repeats", "expected")
+    assert house.worst("repeats", day_after(slice(USUAL.start - 72, 4 * DAY - DAY))) < 0.6
+
+
 def test_without_feedback_it_alarms(house: House) -> None:
     assert house.worst("repeats", day_after(USUAL, 1)) >= 0.6
 
