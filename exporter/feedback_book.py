@@ -49,7 +49,7 @@ class Book:
         self._lock = threading.Lock()
         self._seen: object = None
         self._pages = _Pages()
-        self._envelopes: dict[tuple[int, str], Envelope] = {}
+        self._envelopes: dict[tuple[int, str], Envelope | None] = {}
 
     def give(self, judged: Judged) -> Feedback:
         """Keep what was said; it survives a crash from now on. Raises LimitError."""
@@ -88,11 +88,8 @@ class Book:
     def envelope(self, number: int, signal: str) -> Envelope | None:
         """Return the envelope of a feedback for the series of a signal, if it was drawn already."""
         with self._lock:
-            if (number, signal) not in self._envelopes:
-                found = self._read_envelope(number, signal)
-                if found is None:
-                    return None
-                self._envelopes[number, signal] = found
+            if (number, signal) not in self._envelopes:  # asked at each turn: what is not there is remembered too
+                self._envelopes[number, signal] = self._read_envelope(number, signal)
             return self._envelopes[number, signal]
 
     def keep(self, number: int, signal: str, envelope: Envelope) -> None:
