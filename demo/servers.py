@@ -11,6 +11,7 @@ dies with the process that started it.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -129,6 +130,8 @@ class Process:
     seconds.
     """
 
+    stop_signal = signal.SIGTERM
+
     def __init__(
         self,
         argv: Sequence[str | Path],
@@ -194,7 +197,7 @@ class Process:
         if self._popen is None:
             return
         # not Popen.terminate: that would reap a process that has ended, see kill9
-        os.kill(self._popen.pid, signal.SIGTERM)
+        os.kill(self._popen.pid, self.stop_signal)
         with contextlib.suppress(ServerError):
             wait_until(lambda: not self.is_alive, f"end of {self.name}", grace)
         self.kill9()
@@ -427,6 +430,9 @@ class PostgreSQL(Server):
     It refuses to run as root: there it runs as nobody, who may go where root may.
     """
 
+    # at SIGTERM it would wait for its clients to leave
+    stop_signal = signal.SIGINT
+
     def __init__(
         self,
         binaries: PostgresBinaries,
@@ -454,11 +460,12 @@ class PostgreSQL(Server):
             made = [self.binaries.pg_basebackup, "-d", self.primary.url, "--checkpoint=fast", "-R", "--no-sync"]
         _run([*_nobody(), *made, "-D", self.data_dir])
 
-    def client(self, *commands: str) -> Process:
-        """Return a psql of one session that runs `commands`, one after the other; `\\! sleep 60` keeps it open."""
-        words = [word for command in commands for word in ("-c", command)]
-        name = f"psql-{next(_ports)}"
-        return Process([self.binaries.psql, "-X", "-A", "-t", "-d", self.url, *words], self.workdir, name=name)
+    def client(self, script: str) -> Process:
+        r"""Return a psql that runs `script` in one session; a line `\! sleep 60` keeps it open, `\watch` repeats."""
+        name = f"psql-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
+        file = self.workdir / f"{name}.sql"
+        file.write_text(script + "\n")
+        return Process([self.binaries.psql, "-X", "-A", "-t", "-d", self.url, "-f", file], self.workdir, name=name)
 
     def sql(self, *commands: str) -> str:
         """Run `commands` in a session of its own and return what they answer; raise ServerError if one fails."""
@@ -467,11 +474,13 @@ class PostgreSQL(Server):
 
 
 class PostgresExporter(Server):
-    """postgres_exporter, watching the database at `url`."""
+    """postgres_exporter, watching the database at `url`; `flags` are its own."""
 
-    def __init__(self, binary: Path, workdir: Path, url: str, *, port: int | None = None) -> None:
+    def __init__(
+        self, binary: Path, workdir: Path, url: str, *, flags: Sequence[str] = (), port: int | None = None
+    ) -> None:
         port = port or free_port()
-        super().__init__([binary, f"--web.listen-address={LOOPBACK}:{port}"], workdir, port)
+        super().__init__([binary, f"--web.listen-address={LOOPBACK}:{port}", *flags], workdir, port)
         self.env = {"DATA_SOURCE_NAME": url}
 
 

@@ -214,12 +214,11 @@ def _shown(value: object, is_duration: bool) -> str:
 def _presets() -> Iterator[str]:
     yield (
         "## Presets\n\nReady signals, by name in `presets:`. "
-        "A signal of yours with the same name takes the place of a preset's.\n"
+        "A signal of yours with the same name takes the place of a preset's. "
+        "[Presets](presets.md) describes each signal.\n"
     )
-    for name in catalogue.names():
-        signals = catalogue.signals(name)
-        rows = [(f"`{one['name']}`", f"`{one['query']}`", one.get("unit", "")) for one in signals]
-        yield f"### Preset {name}\n\n{_rows(('signal', 'query', 'unit'), rows)}"
+    rows = [(f"[`{name}`](presets.md#{name})", f"{len(catalogue.signals(name))}") for name in catalogue.names()]
+    yield _rows(("preset", "signals"), rows)
 
 
 def _detectors() -> Iterator[str]:

@@ -1,7 +1,11 @@
-"""The presets by name: each `<name>.yml` here is a list of signals."""
+"""The presets by name: each `<name>.yml` here is a list of signals.
+
+What several queries of a preset have in common stands once, under `let:`, and is put in where a query says `${name}`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,7 +21,17 @@ def names() -> tuple[str, ...]:
 
 
 def signals(name: str) -> list[dict[str, Any]]:
-    """Return the signals of one preset as they stand in its file."""
+    """Return the signals of one preset, each query whole."""
     text = files(__package__).joinpath(f"{name}.yml").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = yaml.safe_load(text)["signals"]
-    return found
+    preset: dict[str, Any] = yaml.safe_load(text)
+    shared: dict[str, str] = {}
+    for part, query in preset.get("let", {}).items():
+        shared[part] = _whole(query, shared)
+    return [{**one, "query": _whole(one["query"], shared)} for one in preset["signals"]]
+
+
+def _whole(query: str, shared: Mapping[str, str]) -> str:
+    """Return a query on one line, with the shared parts in it."""
+    for part, text in shared.items():
+        query = query.replace(f"${{{part}}}", text)
+    return " ".join(query.split())
