@@ -6,14 +6,16 @@ A detector holds one profile for each row of a signal and steps all rows at once
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from presagio.detectors.calendar import Calendar
 from presagio.toolkit.schema import Model
 from presagio.toolkit.units import Duration
 
@@ -21,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 State = Mapping[str, npt.NDArray[Any]]
 Direction = Literal["both", "above", "below"]
+Season = Literal["auto", "none"]
 
 
 class DeadBand(Model):
@@ -30,12 +33,28 @@ class DeadBand(Model):
     relative: float = Field(0.0, ge=0, description="as a share of the expected value: 0.1 is ten per cent")
 
 
+class Range(Model):
+    """The values that are possible at all, in the signal's unit: one outside is an anomaly whatever came before."""
+
+    min: float = Field(-math.inf, description="lowest possible value")
+    max: float = Field(math.inf, description="highest possible value")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(f"a range with min below max, got {self.min:g} and {self.max:g}")
+        return self
+
+
 class DetectorParams(Model):
     """What every detector is told; its own `Params` may add to it."""
 
     direction: Direction = Field("both", description="which deviations count: both, above or below")
     dead_band: DeadBand = Field(default_factory=DeadBand, description="deviations too small to matter")
+    range: Range = Field(default_factory=Range, description="values that are possible at all")
     adapt_after: Duration = Field(28800.0, gt=0, description="a changed level that holds so long is the new normal")
+    season: Season = Field("auto", description="auto finds the day and the week in the data; none: there is none")
+    calendar: Calendar = Field(default_factory=Calendar, description="the clock that days and weeks are told by")
 
 
 @dataclass(frozen=True)
@@ -58,8 +77,12 @@ class Detector(Protocol):
 
     Params: ClassVar[type[DetectorParams]]
 
-    def step(self, time: float, values: Floats) -> Verdict:
-        """Score values[n] at `time` (Unix seconds), then learn from them."""
+    def step(self, time: float, values: Floats, trust: Floats | None = None) -> Verdict:
+        """Score values[n] at `time` (Unix seconds), then learn from them.
+
+        trust[n]: NaN where the detector decides how much a value teaches; 0 where a person called it a fault, and it
+        teaches nothing; 1 where a person called it expected, and it is learnt whole. None is NaN everywhere.
+        """
 
     def reindex(self, rows: Ints) -> None:
         """Follow churn: new row i was row rows[i]; -1 is a series never seen."""

@@ -1,9 +1,9 @@
-"""The default detector: level and spread of each series, and the tails of what deviates from them.
+"""The default detector: what is usual for each series at each time, and how unlikely what deviates from it is.
 
-Residuals are measured from an exponentially weighted level in units of an exponentially weighted mean absolute
-deviation; their two tails are extrapolated by peaks over threshold (tail.py), which calibrates the score whatever the
-distribution. Zeros of a series that is otherwise never zero are judged by how rarely they came and how long they last
-(runs.py). What is anomalous teaches little, until a changed level has held for `adapt_after`.
+What is expected comes from the level, the day and the week of the series itself (levels.py, season.py). Three views
+of the deviation (views.py) are each judged by their own tails (tail.py), series that hardly ever change by how rare
+their changes are (constancy.py), and the whole by how often it was right of late (frequency.py). What is anomalous
+teaches little, until a changed level has held for `adapt_after`; what recurs at the same time of day is a habit.
 """
 
 from __future__ import annotations
@@ -13,184 +13,209 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from presagio.detectors.arrays import Bools, take
+from presagio.detectors.arrays import Arrays, Bools
 from presagio.detectors.base import DetectorParams, Floats, Ints, State, Verdict, score_of
+from presagio.detectors.constancy import Constancy
+from presagio.detectors.frequency import Frequency
+from presagio.detectors.held import Held
+from presagio.detectors.levels import Levels
 from presagio.detectors.runs import Runs
-from presagio.detectors.tail import Tail
+from presagio.detectors.season import Season, Usual
+from presagio.detectors.views import MEAN, VIEWS, Views
 
 BAND_P = 0.0005
 """Each bound is exceeded once in 2,000 samples: together once in a thousand, where the score is 0.3."""
 
-_FIELDS = ("count", "level", "spread", "anomaly", "held_since", "held_level", "held_spread", "held_bias")
-_NEW = {"held_since": np.nan}
-_PRIOR_WEIGHT, _PRIOR_SPREAD, _LEAST_SPREAD = 30.0, 0.02, 0.001
-_HELD_RATE = 0.05
-_SUSPECT, _ANOMALOUS, _REMARKABLE_P = 0.3, 0.6, 1e-4
-_LEAST_WEIGHT = 0.01
+_SUSPECT, _ANOMALOUS, _LEAST_WEIGHT = 0.3, 0.6, 0.01
+_DRIFTING, _DRIFT_WEIGHT = 0.15, 0.3
+"""From here on a mean distance is doubted: what rises slowly must not widen the spread it is measured by."""
+_UNUSUAL_P = 0.01
+_HABIT_SHARE, _HABIT_SPREADS = 0.3, 1.5
+"""How far beyond the range of the last two days, as a share of its reach and in spreads, a habit may go."""
+
+_HABIT_LEAST = 100
+_USUAL_ELAPSED, _MOST_ELAPSED = 60.0, 3_600.0
 
 
 class ProfileParams(DetectorParams):
     """Parameters of `profile`; nobody should need them at first."""
 
-    memory: int = Field(500, ge=10, description="samples that level and spread remember")
     warm_up: int = Field(30, ge=2, description="samples before a score above 0.3 is given")
 
 
+class _Clock(Arrays):
+    fields: ClassVar[tuple[str, ...]] = ("last",)
+    new: ClassVar[dict[str, float]] = {"last": np.nan}
+    last: Floats
+
+
 class Profile:
-    """Level, spread and tails of n rows. About 200 bytes a row."""
+    """The profiles of n rows. Under 2 kB a row."""
 
     Params: ClassVar[type[DetectorParams]] = ProfileParams
 
     def __init__(self, params: ProfileParams) -> None:
         self.params = params
-        self.arrays = {field: np.zeros(0) for field in _FIELDS}
-        self.above, self.below, self.zeros = Tail(), Tail(), Runs(params.warm_up)
+        self.clock, self.season, self.levels = _Clock(), Season(), Levels(seasonal=params.season == "auto")
+        self.views, self.constancy, self.frequency = Views(), Constancy(), Frequency()
+        self.zeros, self.held = Runs(params.warm_up), Held()
 
-    def step(self, time: float, values: Floats) -> Verdict:
-        """Score values[n] at `time` (Unix seconds), then learn from them."""
+    def step(self, time: float, values: Floats, trust: Floats | None = None) -> Verdict:
+        """Score values[n] at `time` (Unix seconds), then learn from them, as far as trust[n] has it."""
         seen = ~np.isnan(values)
-        first = seen & (self.arrays["count"] == 0)
-        self.arrays["level"] = np.where(first, values, self.arrays["level"])
-        scale = self._scale()
-        residual = np.where(seen, values - self.arrays["level"], 0.0)
-        surprise, score = self._scores(values, residual, scale, seen)
-        verdict = self._verdict(score, scale, seen)
-        self._learn(time, values, residual / scale, surprise, seen)
+        said = np.full(len(values), np.nan) if trust is None else trust
+        outside = seen & ((values < self.params.range.min) | (values > self.params.range.max))
+        taught, expecting = seen & ~outside & (said != 0), said == 1
+        levels, phase = self.levels, self.params.calendar.phase(time)
+        levels.begin(values, taught & (levels.count == 0))
+        self.season.turn(phase, self.views.spread(levels.level), taught)
+        usual = self.season.usual(phase)
+        expected = levels.expect(usual)
+        values = np.where(seen, values, expected)
+        level, count, elapsed = levels.level, levels.count, self._elapsed(time)
+        p, above = self.views.look(values - expected, elapsed, level, count)
+        surprise, score, habit = self._scores(values, expected, p, above, usual, seen, taught)
+        verdict = self._verdict(np.where(outside, 1.0, score), expected, level, seen)
+        surprise = np.where(taught & ~expecting, surprise, 0.0)
+        calm = surprise < _ANOMALOUS
+        drift = np.where(taught & ~expecting & ~habit & levels.settled, score_of(p[MEAN]), 0.0)
+        weight = 1 - (1 - _LEAST_WEIGHT) * _rise(surprise, _SUSPECT, _ANOMALOUS)
+        weight = np.minimum(weight, 1 - (1 - _DRIFT_WEIGHT) * _rise(drift, _DRIFTING, _SUSPECT))
+        weight = np.where(taught, weight, 0.0)
+        levels.seen(taught)
+        self.views.learn(values - expected, weight, levels.count, taught & calm & self._warm(count), habit)
+        self.views.remember(taught, taught & ~calm, habit, p)
+        moved = levels.learn(
+            values,
+            weight,
+            elapsed,
+            self.views.spread(level),
+            usual,
+            taught & (surprise < _SUSPECT),
+            drift < _DRIFTING,
+        )
+        self.views.restart(moved)
+        self.season.learn(values, taught)
+        self._follow(time, values, expected, taught & (surprise >= _SUSPECT) & self._warm(count), taught)
+        self.clock.last = np.where(taught, time, self.clock.last)
         return verdict
 
-    def _scale(self) -> Floats:
-        """Return the spread, mixed with a prior guess that weighs less with every sample."""
-        count, level = self.arrays["count"], np.abs(self.arrays["level"])
-        known = np.minimum(count, self.params.memory)
-        mixed = (_PRIOR_WEIGHT * _PRIOR_SPREAD * level + known * self.arrays["spread"]) / (_PRIOR_WEIGHT + known)
-        return np.maximum(np.maximum(mixed, _LEAST_SPREAD * level), 1e-12)
+    def _elapsed(self, time: float) -> Floats:
+        """Return the seconds since each row's last sample; a gap is no reason to forget."""
+        elapsed = np.where(np.isnan(self.clock.last), _USUAL_ELAPSED, time - self.clock.last)
+        return np.clip(elapsed, 1.0, _MOST_ELAPSED)
 
-    def _scores(self, values: Floats, residual: Floats, scale: Floats, seen: Bools) -> tuple[Floats, Floats]:
-        """Return the surprise, which says how much to learn, and the score, which is for people.
+    def _warm(self, count: Floats) -> Bools:
+        warm: Bools = count >= self.params.warm_up
+        return warm
 
-        They differ where people do not care: on the other side, and within the dead-band. A leak that has not left
-        the dead-band yet must not be learnt as normal.
+    def _scores(
+        self, values: Floats, expected: Floats, p: Floats, above: Bools, usual: Usual, seen: Bools, taught: Bools
+    ) -> tuple[Floats, Floats, Bools]:
+        """Return the surprise, which says how much to learn, the score, which is for people, and what is a habit.
+
+        The first two differ where people do not care: on the other side, and within the dead-band. A leak that has
+        not left the dead-band yet must not be learnt as normal.
         """
-        r = np.abs(residual) / scale
-        p = np.minimum(np.where(residual >= 0, self.above.chance(r), self.below.chance(r)) * self._sides(), 1.0)
-        surprise = p
-        p = np.where(np.abs(residual) <= self._dead_band(), 1.0, p)
-        p = np.where(self._counts(residual), p, 1.0)
+        least, still = self.constancy.step(values, seen, taught)
+        all_views = self._together(p, VIEWS)
+        habit = seen & (all_views < _UNUSUAL_P) & self._is_habit(values, expected, usual)
+        quiet = still | habit
+        surprise = np.where(quiet, 1.0, np.maximum(all_views, least))
+        counted = np.where(self._counts(above) & self._counts(values >= expected), p * self._sides(), 1.0)
+        counted = np.where(np.abs(values - expected) <= self._dead_band(expected), 1.0, counted)
+        chance = np.where(quiet, 1.0, np.maximum(self._together(counted, VIEWS), least))
         # Zero is below a positive level and above a negative one: the direction decides whether it counts.
-        rare_zero = self.zeros.step(values == 0, seen)
-        p = np.where(self._counts(-self.arrays["level"]), np.minimum(p, rare_zero), p)
-        return self._tempered(np.minimum(surprise, p)), self._tempered(p)
+        rare_zero = self.zeros.step(values == 0, taught)
+        rare_zero = np.where(self._counts(expected < 0) & ~quiet, rare_zero, 1.0)
+        factor = self.frequency.factor()
+        surprise, chance = np.minimum(surprise * factor, rare_zero), np.minimum(chance * factor, rare_zero)
+        surprised = self._tempered(np.minimum(surprise, 1.0))
+        self.frequency.learn(
+            np.where(quiet, 1.0, np.maximum(all_views, least)), taught & (surprised < _ANOMALOUS) & ~habit
+        )
+        return surprised, self._tempered(np.minimum(chance, 1.0)), habit
+
+    def _together(self, p: Floats, views: int) -> Floats:
+        together: Floats = np.minimum(p.min(axis=0) * views, 1.0)
+        return together
+
+    def _is_habit(self, values: Floats, expected: Floats, usual: Usual) -> Bools:
+        """Return where the series was at about this time on both of the last two days, or weeks."""
+        if self.params.season != "auto":
+            return np.zeros(len(values), dtype=np.bool_)
+        slack = _HABIT_SPREADS * self.views.spread(self.levels.level)
+        high = usual.high + _HABIT_SHARE * np.maximum(usual.high - expected, 0.0) + slack
+        low = usual.low - _HABIT_SHARE * np.maximum(expected - usual.low, 0.0) - slack
+        return (values <= high) & (values >= low) & (self.levels.count > _HABIT_LEAST)
 
     def _tempered(self, p: Floats) -> Floats:
         """Return the score, kept low while warming up."""
         score = score_of(p)
-        return np.where(self.arrays["count"] >= self.params.warm_up, score, np.minimum(score, _SUSPECT))
+        return np.where(self._warm(self.levels.count), score, np.minimum(score, _SUSPECT))
 
     def _sides(self) -> float:
-        return 2.0 if self.params.direction == "both" else 1.0
+        return 1.0 if self.params.direction == "both" else 0.5
 
-    def _counts(self, residual: Floats) -> Bools:
+    def _counts(self, above: Bools) -> Bools:
         if self.params.direction == "both":
-            return np.ones(len(residual), dtype=np.bool_)
-        return residual > 0 if self.params.direction == "above" else residual < 0
+            return np.ones_like(above)
+        return above if self.params.direction == "above" else ~above
 
-    def _dead_band(self) -> Floats:
+    def _dead_band(self, expected: Floats) -> Floats:
         band = self.params.dead_band
-        return np.maximum(band.absolute, band.relative * np.abs(self.arrays["level"]))
+        return np.maximum(band.absolute, band.relative * np.abs(expected))
 
-    def _verdict(self, score: Floats, scale: Floats, seen: Bools) -> Verdict:
-        count, level = self.arrays["count"], self.arrays["level"]
-        warm = count >= self.params.warm_up
-        known = count > 0
-        band = self._dead_band()
-        upper = level + np.maximum(scale * self.above.quantile(BAND_P), band)
-        lower = level - np.maximum(scale * self.below.quantile(BAND_P), band)
+    def _verdict(self, score: Floats, expected: Floats, level: Floats, seen: Bools) -> Verdict:
+        count = self.levels.count
+        known, possible, band = count > 0, self.params.range, self._dead_band(expected)
+        down, up = self.views.bounds(BAND_P, level, count)
+        upper = np.clip(expected + np.maximum(up, band), possible.min, possible.max)
+        lower = np.clip(expected - np.maximum(down, band), possible.min, possible.max)
+        warm_up = self.params.warm_up
         return Verdict(
             score=np.where(seen, score, np.nan),
-            expected=np.where(known, level, np.nan),
+            expected=np.where(known, np.clip(expected, possible.min, possible.max), np.nan),
             lower=np.where(known, lower, np.nan),
             upper=np.where(known, upper, np.nan),
-            confidence=np.where(warm, 1 - self.params.warm_up / np.maximum(count + 1, 1), 0.0),
+            confidence=np.where(self._warm(count), 1 - warm_up / np.maximum(count + 1, 1), 0.0),
         )
 
-    def _learn(self, time: float, values: Floats, r: Floats, surprise: Floats, seen: Bools) -> None:
-        """Learn with a weight that falls from 1 to almost 0 while the surprise rises from 0.3 to 0.6."""
-        surprise = np.where(seen, surprise, 0.0)
-        doubt = np.clip((surprise - _SUSPECT) / (_ANOMALOUS - _SUSPECT), 0.0, 1.0)
-        weight = np.where(seen, 1 - (1 - _LEAST_WEIGHT) * doubt, 0.0)
-        self._learn_tails(r, surprise, seen & (self.arrays["count"] >= self.params.warm_up))
-        self._learn_level(values, weight, seen)
-        self._learn_held(time, values, surprise, seen)
+    def _follow(self, time: float, values: Floats, expected: Floats, suspect: Bools, taught: Bools) -> None:
+        """Follow a level that may have changed, and adopt it when it has held."""
+        self.held.step(time, values, suspect, taught & ~suspect)
+        due = suspect & self.held.is_due(time, self.params.adapt_after)
+        if due.any():
+            self.levels.shift(due, self.held.level - expected)
+            self.views.widen(due, self.held.spread)
+            self.held.since = np.where(due, np.nan, self.held.since)
 
-    def _learn_tails(self, r: Floats, surprise: Floats, seen: Bools) -> None:
-        """Learn from all that is rare, or the tail would forget how heavy it is.
-
-        What seems impossible but keeps happening must become likelier; what merely lasts must not. So an anomaly
-        teaches nothing while it lasts, and when it is over it counts as one value that was just remarkable.
-        """
-        side, before = np.where(r >= 0, 1.0, -1.0), self.arrays["anomaly"]
-        anomalous = seen & (surprise >= _ANOMALOUS)
-        weight = (seen & ~anomalous).astype(np.float64)
-        for tail, sign in ((self.above, 1.0), (self.below, -1.0)):
-            remarkable = tail.quantile(_REMARKABLE_P)
-            learnt = np.where(before == sign, remarkable, np.minimum(sign * r, remarkable))
-            tail.learn(np.where(seen, learnt, np.nan), weight)
-        self.arrays["anomaly"] = np.where(anomalous, side, np.where(seen, 0.0, before))
-
-    def _learn_level(self, values: Floats, weight: Floats, seen: Bools) -> None:
-        arrays = self.arrays
-        values = np.where(seen, values, arrays["level"])
-        count = np.where(seen, arrays["count"] + 1, arrays["count"])
-        rate = weight / np.clip(count, 1, self.params.memory)
-        deviation = values - arrays["level"]
-        arrays["count"] = count
-        arrays["level"] = arrays["level"] + rate * deviation
-        arrays["spread"] = arrays["spread"] + rate * (np.abs(deviation) - arrays["spread"])
-
-    def _learn_held(self, time: float, values: Floats, surprise: Floats, seen: Bools) -> None:
-        """Follow the level that an anomaly may have moved to; adopt it when it has held long enough."""
-        arrays = self.arrays
-        suspect = seen & (surprise >= _SUSPECT) & (arrays["count"] > self.params.warm_up)
-        begins = suspect & np.isnan(arrays["held_since"])
-        arrays["held_since"] = np.where(begins, time, np.where(seen & ~suspect, np.nan, arrays["held_since"]))
-        arrays["held_level"] = np.where(begins, values, arrays["held_level"])
-        rate = np.where(suspect, _HELD_RATE, 0.0)
-        deviation = np.where(suspect, values - arrays["held_level"], 0.0)
-        arrays["held_level"] = arrays["held_level"] + rate * deviation
-        arrays["held_spread"] = np.where(
-            begins, 0.0, arrays["held_spread"] + rate * (np.abs(deviation) - arrays["held_spread"])
-        )
-        arrays["held_bias"] = np.where(begins, 0.0, arrays["held_bias"] + rate * (deviation - arrays["held_bias"]))
-        self._adopt(suspect & (time - arrays["held_since"] >= self.params.adapt_after) & self._is_level())
-
-    def _is_level(self) -> Bools:
-        """Return where the new level stands still: a ramp leaves all its deviations on one side."""
-        held = self.arrays
-        return np.abs(held["held_bias"]) <= np.maximum(0.5 * held["held_spread"], 1e-3 * np.abs(held["held_level"]))
-
-    def _adopt(self, rows: Bools) -> None:
-        arrays = self.arrays
-        arrays["level"] = np.where(rows, arrays["held_level"], arrays["level"])
-        arrays["spread"] = np.where(rows, np.maximum(arrays["held_spread"], arrays["spread"]), arrays["spread"])
-        arrays["held_since"] = np.where(rows, np.nan, arrays["held_since"])
+    def _parts(self) -> dict[str, Arrays | Runs | Constancy | Held]:
+        named = (*self.season.parts(), *self.levels.parts(), *self.views.parts())
+        own = {"clock_": self.clock, "frequency_": self.frequency, "zeros_": self.zeros, "held_": self.held}
+        return {**dict(named), **own, "constancy_": self.constancy}
 
     def reindex(self, rows: Ints) -> None:
         """Follow churn: new row i was row rows[i]; -1 is a series never seen."""
-        self.arrays = {field: take(array, rows, _NEW.get(field, 0.0)) for field, array in self.arrays.items()}
-        for part in (self.above, self.below, self.zeros):
+        for part in self._parts().values():
             part.reindex(rows)
+        self.season.forget_known()
 
     def state(self) -> State:
         """Return all that was learnt."""
-        parts = {**self.above.state("above_"), **self.below.state("below_"), **self.zeros.state("zeros_")}
-        return {**self.arrays, **parts}
+        return {name: array for prefix, part in self._parts().items() for name, array in part.state(prefix).items()}
 
     def restore(self, state: State) -> None:
         """Take what `state` returned. Raises ValueError if something is missing."""
         try:
-            self.arrays = {field: np.array(state[field], dtype=np.float64) for field in _FIELDS}
-            self.above.restore(state, "above_")
-            self.below.restore(state, "below_")
-            self.zeros.restore(state, "zeros_")
+            for prefix, part in self._parts().items():
+                part.restore(state, prefix)
         except KeyError as error:
             raise ValueError(f"state of another version: it lacks {error.args[0]!r}") from error
+        self.season.forget_known()
+
+
+def _rise(values: Floats, begin: float, end: float) -> Floats:
+    """Return 0..1 while the values rise from begin to end."""
+    risen: Floats = np.clip((values - begin) / (end - begin), 0.0, 1.0)
+    return risen

@@ -50,7 +50,7 @@ class Runs(Arrays):
 
     def _chance(self) -> Floats:
         begins = (self.starts + 1) / (self.ordinary + self.starts + 2)
-        goes_on = (self.inside - self.starts + 1) / (self.inside + 2)
+        goes_on = (np.maximum(self.inside - self.starts, 0.0) + 1) / (self.inside + 2)
         return begins * goes_on ** (self.length - 1)
 
     def _learn_ended(self, outside: Bools) -> None:
