@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from presagio.detectors.base import DeadBand, DetectorParams, Direction
+from presagio.detectors.base import DeadBand, DetectorParams, Direction, Range, Season
+from presagio.detectors.calendar import Calendar
 from presagio.detectors.together import CombinerParams
 from presagio.exporter.api_config import ApiConfig
 from presagio.exporter.presets.catalogue import names as preset_names
@@ -111,6 +112,10 @@ class Signal(Model):
     adapt_after: Duration = Field(
         28800.0, gt=0, description="a changed level that holds for so long is the new normal"
     )
+    range: Range = Field(default_factory=Range, description="values that are possible at all; others are anomalies")
+    season: Season = Field(
+        "auto", description="auto finds day and week in the data; none: never look for them"
+    )
     detector: Name = Field("profile", description="the detector's name")
     detector_params: Mapping[str, Any] = Field(
         default_factory=dict, description="its parameters, beyond the signal's"
@@ -119,8 +124,8 @@ class Signal(Model):
 
     def params(self) -> Mapping[str, Any]:
         """Return what the detector's Params are made of."""
-        common = {"direction": self.direction, "dead_band": self.dead_band, "adapt_after": self.adapt_after}
-        return {**common, **self.detector_params}
+        fields = ("direction", "dead_band", "range", "adapt_after", "season")
+        return {**{field: getattr(self, field) for field in fields}, **self.detector_params}
 
 
 SUBMITTED = Signal(
@@ -139,6 +144,7 @@ class ExporterConfig(Model):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="when")
     warm_start: WarmStart = Field(default_factory=WarmStart, description="history")
     services: Services = Field(default_factory=Services, description="service_id")
+    calendar: Calendar = Field(default_factory=Calendar, description="the clock that days and weeks are told by")
     presets: list[str] = Field(default_factory=list, description="ready signals for exporters you already run")
     signals: list[Signal] = Field(default_factory=list, description="your own signals")
     labels: list[Name] = Field(

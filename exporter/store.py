@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import orjson
 
+from presagio.detectors.base import DetectorParams
 from presagio.exporter.engine import Engine
 from presagio.exporter.publish import Page
 from presagio.exporter.signals import Key
@@ -144,8 +145,13 @@ def unpack(payload: bytes, engines: Sequence[Engine]) -> tuple[list[Engine], lis
 
 def definition(engine: Engine) -> str:
     """Return a digest of what makes a profile a different one: signal and names of the rows, not the outputs."""
-    text = engine.signal.model_dump_json(exclude={"outputs", "unit"}) + engine.names
+    text = engine.signal.model_dump_json(exclude={"outputs", "unit"}) + engine.names + _calendar(engine)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _calendar(engine: Engine) -> str:
+    params = getattr(engine.detector, "params", None)
+    return params.calendar.model_dump_json() if isinstance(params, DetectorParams) else ""
 
 
 def pack_services(together: Together) -> bytes:

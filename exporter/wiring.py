@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry
 
 from presagio.detectors.base import Detector
+from presagio.detectors.calendar import Calendar
 from presagio.detectors.together import Combiner
 from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
@@ -31,10 +33,10 @@ from presagio.toolkit.log import Log, get_log
 from presagio.toolkit.prometheus import Prometheus
 
 
-def detector(signal: Signal) -> Detector:
-    """Return a new detector for a signal, with the signal's parameters."""
+def detector(signal: Signal, calendar: Calendar) -> Detector:
+    """Return a new detector for a signal, with the signal's parameters, that tells days and weeks by the calendar."""
     kind = plugins.load(plugins.DETECTORS, signal.detector)
-    made: Detector = kind(kind.Params.model_validate(signal.params()))
+    made: Detector = kind(kind.Params.model_validate({"calendar": calendar, **signal.params()}))
     return made
 
 
@@ -62,7 +64,7 @@ def evaluations(
     """Return one evaluation for each signal; together they stay within the cap on series."""
     signals = configured(config)
     names = namings(config, signals)
-    engines = [Engine(naming.signal, detector(naming.signal), naming.definition) for naming in names]
+    engines = [Engine(naming.signal, detector(naming.signal, config.calendar), naming.definition) for naming in names]
     metrics = Metrics(registry)
     metrics.limit.set(config.limits.series)
     metrics.soft_limit.set(config.limits.soft_series)
@@ -114,6 +116,8 @@ def relearning(
     book = Book(folder, clock, log, config.api.max_feedback if config.api else MOST)
 
     def make(engine: Engine) -> Engine:
-        return Engine(engine.signal, detector(engine.signal), engine.names)
+        return Engine(engine.signal, detector(engine.signal, config.calendar), engine.names)
 
-    return Relearning(parts, InForce(book), make, FeedbackMetrics(registry), clock, log)
+    return Relearning(
+        parts, InForce(book, ZoneInfo(config.calendar.time_zone)), make, FeedbackMetrics(registry), clock, log
+    )

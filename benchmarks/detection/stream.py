@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from detection.data import Series, by_interval
 from presagio.detectors.base import Floats, Ints
+from presagio.detectors.calendar import Calendar
 from presagio.detectors.together import Combiner
 from presagio.exporter.config import Signal, TogetherConfig
 from presagio.exporter.engine import Engine
@@ -123,7 +124,7 @@ def _matrix(group: Sequence[Series], offsets: Sequence[int]) -> Floats:
 def _step_all(values: Floats, begin: float, interval: float, restart: bool, progress: Progress) -> Streamed:
     """Return what is said of each row at each moment; in half the precision, for it is much."""
     signal = Signal(name="benchmark", query="benchmark")
-    engine, columns = Engine(signal, detector(signal)), np.zeros(0, dtype=np.int64)
+    engine, columns = Engine(signal, detector(signal, Calendar())), np.zeros(0, dtype=np.int64)
     out = [np.full(values.shape, np.nan, dtype=np.float32) for _ in range(3)]
     first, present = _first(values), ~np.isnan(values)
     for step, now in enumerate(present):
@@ -157,6 +158,6 @@ def _key(column: int) -> Key:
 
 
 def _restarted(engine: Engine, signal: Signal) -> Engine:
-    new = Engine(signal, detector(signal))
+    new = Engine(signal, detector(signal, Calendar()))
     new.restore(engine.time, engine.keys, {name: array.copy() for name, array in engine.state().items()})
     return new

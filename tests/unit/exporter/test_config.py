@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from presagio.detectors.calendar import Calendar
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.presets import catalogue
 from presagio.exporter.signals import configured
@@ -64,7 +65,7 @@ def test_what_a_file_says_is_what_is_loaded() -> None:
 
 def test_a_signal_tells_its_detector_direction_dead_band_and_adapt_after() -> None:
     latency = FILE.load(FILES / "full.good.yml").signals[0]
-    params = detector(latency).params  # type: ignore[attr-defined]
+    params = detector(latency, Calendar()).params  # type: ignore[attr-defined]
     assert (params.direction, params.adapt_after, params.memory, params.warm_up) == ("above", 3600.0, 100, 30)
     assert (params.dead_band.absolute, params.dead_band.relative) == (0.01, 0.1)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from presagio.detectors.calendar import Calendar
 from presagio.exporter.config import Signal
 from presagio.exporter.engine import Engine, Scores
 from presagio.exporter.signals import Key
@@ -27,7 +28,7 @@ def build(missing: str = "anomalous", forget_after: float = 21600.0) -> Engine:
     signal = Signal.model_validate(
         {"name": "load", "query": "load", "missing": missing, "forget_after": forget_after}
     )
-    return Engine(signal, detector(signal))
+    return Engine(signal, detector(signal, Calendar()))
 
 
 class Feed:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from presagio.detectors.calendar import Calendar
 from presagio.exporter.config import FILE, Outputs
 from presagio.exporter.engine import Engine
 from presagio.exporter.publish import Page
@@ -25,7 +26,7 @@ KEYS = [Key("a", "load", (("pod", "ünï"), ("route", 'x"y'))), Key("b", "load",
 def engines(text: str = "signals: [{name: load, query: load}, {name: cpu, query: cpu}]") -> list[Engine]:
     config = FILE.validate(positions.parse(text), "exporter.yml")
     names = namings(config, configured(config))
-    return [Engine(one.signal, detector(one.signal), one.definition) for one in names]
+    return [Engine(one.signal, detector(one.signal, Calendar()), one.definition) for one in names]
 
 
 def learnt(steps: int = 100, **changed: Any) -> list[Engine]:
