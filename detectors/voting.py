@@ -1,7 +1,7 @@
 """Several detectors, of which some must agree (k of n; all of them is unanimous).
 
 The score is the k-th largest of the members': as strange as k of them say at least. So it is never noisier than the
-members, and as a rule quieter than the score promises. A member without a score agrees to nothing.
+noisiest member, and as a rule quieter than the score promises. A member without a score agrees to nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class VotingParams(DetectorParams):
     """Parameters of `voting`."""
 
     detectors: list[Member] = Field(
-        default_factory=lambda: [Member(name="profile"), Member(name="mad"), Member(name="zscore")],
+        default_factory=lambda: [Member(name=name) for name in ("profile", "mad", "seasonal_quantile")],
         min_length=2,
         description="those that vote; expected value and bounds are the first one's",
     )
