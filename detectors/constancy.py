@@ -35,6 +35,7 @@ class Constancy:
     def step(self, values: Floats, seen: Bools, taught: Bools) -> tuple[Floats, Bools]:
         """Return the least chance p[n] that a change may be given, and the rows that are at their one value."""
         mode = self.mode
+        mode.value = np.where(taught & (mode.samples == 0), values, mode.value)
         at = values == mode.value
         p = self.away.step(~at, taught)
         nearly = seen & (mode.share > _NEARLY_ALWAYS)

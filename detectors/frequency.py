@@ -13,10 +13,10 @@ import numpy as np
 from presagio.detectors.arrays import Arrays, Bools
 from presagio.detectors.base import Floats
 
-_RARE = 2e-3
+_RARE = 1e-3
 _MEMORY = 10_000.0
-_PRIOR = 10.0
-_LEAST, _MOST = 0.5, 3.0
+_PRIOR = 5.0
+_LEAST, _MOST = 0.4, 4.0
 
 
 class Frequency(Arrays):

@@ -21,7 +21,7 @@ from presagio.detectors.held import Held
 from presagio.detectors.levels import Levels
 from presagio.detectors.runs import Runs
 from presagio.detectors.season import Season, Usual
-from presagio.detectors.views import MEAN, VIEWS, Views
+from presagio.detectors.views import EFFECTIVE_VIEWS, MEAN, Views
 
 BAND_P = 0.0005
 """Each bound is exceeded once in 2,000 samples: together once in a thousand, where the score is 0.3."""
@@ -118,17 +118,18 @@ class Profile:
         not left the dead-band yet must not be learnt as normal.
         """
         least, still = self.constancy.step(values, seen, taught)
-        all_views = self._together(p, VIEWS)
+        all_views = self._together(p)
         habit = seen & (all_views < _UNUSUAL_P) & self._is_habit(values, expected, usual)
         quiet = still | habit
         surprise = np.where(quiet, 1.0, np.maximum(all_views, least))
         counted = np.where(self._counts(above) & self._counts(values >= expected), p * self._sides(), 1.0)
         counted = np.where(np.abs(values - expected) <= self._dead_band(expected), 1.0, counted)
-        chance = np.where(quiet, 1.0, np.maximum(self._together(counted, VIEWS), least))
+        chance = np.where(quiet, 1.0, np.maximum(self._together(counted), least))
         # Zero is below a positive level and above a negative one: the direction decides whether it counts.
         rare_zero = self.zeros.step(values == 0, taught)
         rare_zero = np.where(self._counts(expected < 0) & ~quiet, rare_zero, 1.0)
         factor = self.frequency.factor()
+        factor = np.where(quiet, 1.0, factor)
         surprise, chance = np.minimum(surprise * factor, rare_zero), np.minimum(chance * factor, rare_zero)
         surprised = self._tempered(np.minimum(surprise, 1.0))
         self.frequency.learn(
@@ -136,8 +137,8 @@ class Profile:
         )
         return surprised, self._tempered(np.minimum(chance, 1.0)), habit
 
-    def _together(self, p: Floats, views: int) -> Floats:
-        together: Floats = np.minimum(p.min(axis=0) * views, 1.0)
+    def _together(self, p: Floats) -> Floats:
+        together: Floats = np.minimum(p.min(axis=0) * EFFECTIVE_VIEWS, 1.0)
         return together
 
     def _is_habit(self, values: Floats, expected: Floats, usual: Usual) -> Bools:

