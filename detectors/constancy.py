@@ -40,11 +40,11 @@ class Constancy:
         p = self.away.step(~at, taught)
         nearly = seen & (mode.share > _NEARLY_ALWAYS)
         least, still = np.where(nearly & taught & ~at, p, 0.0), nearly & at
-        self._vote(values, at, taught)
         return least, still
 
-    def _vote(self, values: Floats, at: Bools, seen: Bools) -> None:
-        mode = self.mode
+    def learn(self, values: Floats, seen: Bools) -> None:
+        """Let values[n] vote for what the one value is; an anomaly has no vote, however long it lasts."""
+        mode, at = self.mode, values == self.mode.value
         mode.samples = np.minimum(mode.samples + seen, _SHARE_SAMPLES)
         mode.share = mode.share + np.where(seen, (at - mode.share) / np.maximum(mode.samples, 1), 0.0)
         votes = np.where(seen, np.minimum(mode.votes + np.where(at, 1.0, -1.0), _MOST_VOTES), mode.votes)

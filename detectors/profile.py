@@ -23,13 +23,13 @@ from presagio.detectors.runs import Runs
 from presagio.detectors.season import Season, Usual
 from presagio.detectors.views import EFFECTIVE_VIEWS, MEAN, Views
 
-BAND_P = 0.0005
-"""Each bound is exceeded once in 2,000 samples: together once in a thousand, where the score is 0.3."""
+BAND_P = 0.0005 / EFFECTIVE_VIEWS
+"""How often each bound is exceeded: there the score is 0.3. A jump or a slow drift may reach it inside the band."""
 
 _SUSPECT, _ANOMALOUS, _LEAST_WEIGHT = 0.3, 0.6, 0.01
 _DRIFTING, _DRIFT_WEIGHT = 0.15, 0.3
 """From here on a mean distance is doubted: what rises slowly must not widen the spread it is measured by."""
-_UNUSUAL_P = 0.01
+_UNUSUAL_P, _NOT_RARE = 0.01, 0.1
 _HABIT_SHARE, _HABIT_SPREADS = 0.3, 1.5
 """How far beyond the range of the last two days, as a share of its reach and in spreads, a habit may go."""
 
@@ -85,6 +85,7 @@ class Profile:
         levels.seen(taught)
         self.views.learn(values - expected, weight, levels.count, taught & calm & self._warm(count), habit)
         self.views.remember(taught, taught & ~calm, habit, p)
+        self.constancy.learn(values, taught & calm)
         moved = levels.learn(
             values,
             weight,
@@ -129,8 +130,8 @@ class Profile:
         rare_zero = self.zeros.step(values == 0, taught)
         rare_zero = np.where(self._counts(expected < 0) & ~quiet, rare_zero, 1.0)
         factor = self.frequency.factor()
-        factor = np.where(quiet, 1.0, factor)
-        surprise, chance = np.minimum(surprise * factor, rare_zero), np.minimum(chance * factor, rare_zero)
+        surprise = np.minimum(np.where(surprise < _NOT_RARE, surprise * factor, surprise), rare_zero)
+        chance = np.minimum(np.where(chance < _NOT_RARE, chance * factor, chance), rare_zero)
         surprised = self._tempered(np.minimum(surprise, 1.0))
         self.frequency.learn(
             np.where(quiet, 1.0, np.maximum(all_views, least)), taught & (surprised < _ANOMALOUS) & ~habit

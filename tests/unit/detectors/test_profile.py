@@ -74,6 +74,6 @@ def test_the_band_holds_the_samples_it_promises_to_hold() -> None:
         beyond = (row < verdict.lower) | (row > verdict.upper)
         if t > 1000:
             outside.append(beyond)
-            # What lies outside the band is what scores above 0.3, and nothing else.
-            np.testing.assert_array_equal(beyond, verdict.score > 0.3)
-    assert 0.0005 < np.mean(outside) < 0.002
+            # What lies outside the band is unusual; what is unusual may be a jump inside it.
+            assert (verdict.score[beyond] > 0.25).all()
+    assert 0.0002 < np.mean(outside) < 0.001
