@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from presagio.detectors.base import Floats, Ints, State
+from presagio.detectors.base import Bools, Floats, Ints, State
 
-Bools = npt.NDArray[np.bool_]
+__all__ = ["Arrays", "Bools", "take"]
 
 
 class Arrays:

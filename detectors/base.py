@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from presagio.toolkit.units import Duration
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 State = Mapping[str, npt.NDArray[Any]]
 Direction = Literal["both", "above", "below"]
 Season = Literal["auto", "none"]
@@ -92,6 +93,17 @@ class Detector(Protocol):
 
     def restore(self, state: State) -> None:
         """Take what `state` returned. Raises ValueError if it is not of this detector and version."""
+
+
+@runtime_checkable
+class Inheriting(Protocol):
+    """A detector whose new rows can begin from the profile of others; to have it is optional."""
+
+    def inherit(self, rows: Ints, donors: Ints, kin: Bools, values: Floats) -> None:
+        """Let rows[m] that have seen nothing yet begin from donors[m], before they see their first values[m].
+
+        kin[m]: both are of one service, so that the day and the week are alike, too.
+        """
 
 
 def score_of(p: Floats) -> Floats:

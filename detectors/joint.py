@@ -1,8 +1,8 @@
 """The default combiner: the signals' scores as one length, with 0.3 set by how often the service itself reaches it.
 
 The length of the vector of scores, divided by the fourth root of their number: one signal beside itself, or several
-that are unusual at once. What dependence between signals does to how often 0.3 is reached is learnt for each service
-by peaks over threshold (tail.py). From 0.6 on the evidence counts as it is: faults of a service must not teach it what
+that are unusual at once. How often 0.3 is reached, signals depending on each other as they do, is learnt for each
+service by peaks over threshold (tail.py). From 0.6 on the evidence counts as it is: faults of a service must not teach it what
 to call a fault. Where signals move as one, 0.6 is therefore reached more often than once in a million.
 """
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from presagio.detectors.arrays import Arrays, Bools
-from presagio.detectors.base import Floats
+from presagio.detectors.base import Floats, Ints
 from presagio.detectors.season import Usual
 
 _SHAPES = 3
@@ -22,6 +22,7 @@ _SLOW, _FAST = 86_400.0, 7_200.0
 _ERRORS_REMEMBERED, _ERRORS_ENOUGH = 14 * 86_400.0, 43_200.0
 _LEAST_SAMPLES = 50.0
 _MOST_ERROR = 10.0
+_MOST_SQUARED = 1e150
 _BETTER = 0.8
 # Following fast hides what changes slowly, a leak first of all: it must foretell much better to be chosen.
 _COST = np.array([1.0, 1.0, 1.0, 1 / 0.3, 1 / 0.3, 1 / 0.3])[:, None]
@@ -94,7 +95,7 @@ class Levels:
         """
         rows, parts = self.rows, self.forecasts
         error = values - self._shapes - parts.offset
-        self._compare(np.minimum(np.abs(error), _MOST_ERROR * scale), weight, elapsed, ~np.isnan(usual.day))
+        self._compare(np.minimum(np.abs(error), np.minimum(_MOST_ERROR * scale, _MOST_SQUARED)), weight, elapsed, ~np.isnan(usual.day))
         rate = [weight / np.clip(memory / elapsed, _LEAST_SAMPLES, None) for memory in (_SLOW, _FAST)]
         young = weight / np.maximum(rows.count, 1)
         rates = np.repeat(np.maximum(np.stack(rate), young), _SHAPES, axis=0)
@@ -121,6 +122,16 @@ class Levels:
     def seen(self, seen: Bools) -> None:
         """Count a sample of these rows."""
         self.rows.count = self.rows.count + seen
+
+    def inherit(self, rows: Ints, ratio: Floats, kin: Bools, values: Floats, count: int) -> None:
+        """Stretch what rows[m] were given by ratio[m]; those that are not kin begin flat at their first values[m]."""
+        own, parts = self.rows, self.forecasts
+        own.start[rows] = np.where(kin, own.start[rows] * ratio, values)
+        own.chosen[rows] = np.where(kin, own.chosen[rows], 0.0)
+        own.compared[rows] = np.where(kin, own.compared[rows], 0.0)
+        own.count[rows] = np.minimum(own.count[rows], count)
+        parts.offset[:, rows] = np.where(kin, parts.offset[:, rows] * ratio, 0.0)
+        parts.error[:, rows] = np.where(kin, parts.error[:, rows] * np.square(ratio), 0.0)
 
     def shift(self, rows: Bools, by: Floats) -> None:
         """Move all forecasts of these rows: their level has changed for good."""

@@ -203,6 +203,21 @@ class Profile:
             part.reindex(rows)
         self.season.forget_known()
 
+    def inherit(self, rows: Ints, donors: Ints, kin: Bools, values: Floats) -> None:
+        """Let new rows[m] begin from donors[m], stretched to their first values[m]; `kin` share the season, too."""
+        mapping = np.arange(len(self.levels.count))
+        mapping[rows] = donors
+        self.reindex(mapping)
+        level = self.levels.level[rows]
+        ratio = np.clip(np.where(level == 0, 1.0, np.abs(values / np.where(level == 0, 1.0, level))), 0.1, 10.0)
+        self.season.inherit(rows, ratio, kin)
+        self.levels.inherit(rows, ratio, kin, values, self.params.warm_up // 2)
+        self.views.inherit(rows, ratio)
+        fresh = np.arange(len(self.levels.count))
+        fresh[rows] = -1
+        for part in (self.clock, self.constancy, self.zeros, self.held):
+            part.reindex(fresh)
+
     def state(self) -> State:
         """Return all that was learnt."""
         return {name: array for prefix, part in self._parts().items() for name, array in part.state(prefix).items()}

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from presagio.detectors.arrays import Arrays, Bools
-from presagio.detectors.base import Floats
+from presagio.detectors.base import Floats, Ints
 from presagio.detectors.calendar import Phase
 
 _BINS, _BIN = 96, 900.0
@@ -180,6 +180,18 @@ class Season:
             for kept in (self.day, self.week):
                 kept.means = (kept.means * (sums.unit / unit)).astype(np.float16)
             sums.unit = unit
+
+    def inherit(self, rows: Ints, ratio: Floats, kin: Bools) -> None:
+        """Stretch what rows[m] were given by ratio[m]; only `kin` have the same days and weeks."""
+        sums = self.sums
+        sums.anchor[rows] = np.where(kin, sums.anchor[rows] * ratio, np.nan)
+        sums.unit[rows] = np.where(kin, sums.unit[rows] * ratio, 1.0)
+        sums.bin[rows] = sums.hour[rows] = np.nan
+        for array in (sums.bin_sum, sums.bin_count, sums.hour_sum, sums.hour_count):
+            array[rows] = 0.0
+        for kept in (self.day, self.week):
+            kept.means[..., rows[~kin]] = np.nan
+        self._known = None
 
     def parts(self) -> tuple[tuple[str, Arrays], ...]:
         """Return what is learnt, by name."""

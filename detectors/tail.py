@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from presagio.detectors.arrays import Arrays
-from presagio.detectors.base import Floats
+from presagio.detectors.base import Floats, Ints
 
 _LEARNT = ("peaks", "excess", "excess_squared")
 
@@ -87,6 +87,14 @@ class Tail(Arrays):
             learnt = getattr(self, field) * (1 - weight / _MEMORY) + np.where(outside, pending, 0.0)
             setattr(self, field, self._kept(learnt))
             setattr(self, f"pending_{field}", self._kept(np.where(outside, 0.0, pending)))
+
+    def inherit(self, rows: Ints, samples: float) -> None:
+        """Let what these rows were given count as so many samples at most."""
+        share = np.minimum(samples / np.maximum(self.samples[..., rows], 1.0), 1.0)
+        for field in ("samples", *_LEARNT):
+            getattr(self, field)[..., rows] *= share
+        for field in _LEARNT:
+            getattr(self, f"pending_{field}")[..., rows] = 0.0
 
     def fit(self) -> Fit:
         """Return the distribution by its moments. The shape is kept from 0, where the formula has a hole."""

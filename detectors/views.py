@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from presagio.detectors.arrays import Arrays, Bools
-from presagio.detectors.base import Floats
+from presagio.detectors.base import Floats, Ints
 from presagio.detectors.tail import THRESHOLD, Fit, Tail
 
 JUMP, DISTANCE, MEAN = 0, 1, 2
@@ -28,6 +28,7 @@ _MOST_IN_MEAN = 3.0
 _SPREAD_SAMPLES, _SHORT_SAMPLES = 1_000.0, 60.0
 _PRIOR_SAMPLES, _PRIOR_SPREAD, _LEAST_SPREAD = 30.0, 0.02, 0.001
 _KNOWN_SAMPLES = 500.0
+_INHERITED_SAMPLES = 500.0
 _CALMEST, _WILDEST, _RESTLESS = 0.5, 3.0, 0.5
 _ORDINARY_P, _EXTREME_P, REMARKABLE_P = 0.01, 1e-5, 1e-4
 
@@ -145,6 +146,15 @@ class Views:
     def widen(self, rows: Bools, spread: Floats) -> None:
         """Take at least this spread[n] in these rows: a new level came with it."""
         self.spreads.long = np.where(rows, np.maximum(self.spreads.long, spread), self.spreads.long)
+
+    def inherit(self, rows: Ints, ratio: Floats) -> None:
+        """Stretch the spreads that rows[m] were given by ratio[m]; their tails count as a few samples only."""
+        for array in (self.spreads.long, self.spreads.short):
+            array[:, rows] = array[:, rows] * ratio
+        self.spreads.side[:, rows] = 0.0
+        for array in (self.rows.recent, self.rows.mean, self.rows.extreme, self.rows.anomalous):
+            array[rows] = 0.0
+        self.tails.inherit(rows, _INHERITED_SAMPLES)
 
     def parts(self) -> tuple[tuple[str, Arrays], ...]:
         """Return what is learnt, by name."""

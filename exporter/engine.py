@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from presagio.detectors.arrays import Bools
-from presagio.detectors.base import Detector, Floats, Ints, score_of
+from presagio.detectors.base import Detector, Floats, Inheriting, Ints, score_of
 from presagio.detectors.runs import Runs
 from presagio.exporter.config import Signal
 from presagio.exporter.judgement import EXCUSED, Judgement, Said
+from presagio.exporter.peers import heirs
 from presagio.exporter.signals import Key
 
 _UNKNOWN = -1.0
@@ -84,6 +85,7 @@ class Engine:
         present = ~np.isnan(observed)
         self._restart(present & self._forgotten(time))
         absent = self._absent(present, partial) & ~self._forgotten(time)
+        self._inherit(present, observed)
         said = self._said(time, observed)
         filled = self._filled(observed, absent)
         verdict = self.detector.step(time, filled) if said is None else self.detector.step(time, filled, said.trust)
@@ -99,6 +101,16 @@ class Engine:
             time, self.keys, observed, score, verdict.expected, verdict.lower, verdict.upper, verdict.confidence,
             None if said is None else said.excused,
         )  # fmt: skip
+
+    def _inherit(self, present: Bools, observed: Floats) -> None:
+        """Let series that are seen for the first time begin from the profile of a peer."""
+        new = present & (self.last_seen == _UNKNOWN)
+        if not new.any() or not isinstance(self.detector, Inheriting):
+            return
+        known = self.last_seen != _UNKNOWN
+        found = heirs(new, known, self.services, observed, self.last_expected)
+        if len(found.rows):
+            self.detector.inherit(found.rows, found.donors, found.kin, observed[found.rows])
 
     def _said(self, time: float, observed: Floats) -> Said | None:
         """Return what people said of this moment, and mark new rows with the feedback that they learn under."""
