@@ -95,7 +95,8 @@ class Levels:
         """
         rows, parts = self.rows, self.forecasts
         error = values - self._shapes - parts.offset
-        self._compare(np.minimum(np.abs(error), np.minimum(_MOST_ERROR * scale, _MOST_SQUARED)), weight, elapsed, ~np.isnan(usual.day))
+        counted = np.minimum(np.abs(error), np.minimum(_MOST_ERROR * scale, _MOST_SQUARED))
+        self._compare(counted, weight, elapsed, ~np.isnan(usual.day))
         rate = [weight / np.clip(memory / elapsed, _LEAST_SAMPLES, None) for memory in (_SLOW, _FAST)]
         young = weight / np.maximum(rows.count, 1)
         rates = np.repeat(np.maximum(np.stack(rate), young), _SHAPES, axis=0)
