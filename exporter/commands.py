@@ -52,12 +52,48 @@ class BacktestCommand:
         parser.add_argument(
             "--threshold", type=float, default=0.6, metavar="SCORE", help="least score of an alarm (default: 0.6)"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+        parser.add_argument(
+            "--lookback", metavar="DURATION",
+            help="how long before --from learning begins (default: warm_start.lookback of the configuration)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--step", metavar="DURATION",
+            help="time between two moments; longer is faster and coarser (default: evaluation.interval)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--incidents", type=Path, metavar="FILE",
+            help="CSV of what really went wrong: service_id, start, end, and perhaps signal and name",
+        )  # fmt: skip
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+        self._add_files(parser)
         add_log_flags(parser)
+
+    def _add_files(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--pictures", type=Path, metavar="DIR", help="folder for backtest.html, with a picture of each alarm"
+        )
+        parser.add_argument(
+            "--pictures.most", dest="pictures_most", type=_count, default=50, metavar="N",
+            help="most alarms that are drawn, the worst first (default: 50)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--write", choices=["blocks"], help="write the scores of the past as blocks of Prometheus, by promtool"
+        )
+        parser.add_argument(
+            "--write.path", dest="write_path", type=Path, default=Path("backtest-blocks"), metavar="DIR",
+            help="empty or new folder for the blocks (default: backtest-blocks)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--write.label", dest="write_labels", action="append", default=[], metavar="NAME=VALUE",
+            help="label that scraping adds to series without one of this name, such as job=presagio; may be repeated",
+        )  # fmt: skip
+        parser.add_argument(
+            "--promtool", default="promtool", metavar="FILE", help="promtool (default: the one on PATH)"
+        )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the alarms."""
-        from presagio.exporter.backtest_report import report
+        from presagio.exporter.backtest.report import report
 
         return report(arguments)
 
@@ -114,6 +150,13 @@ class FeedbackCommand:
         from presagio.exporter.feedback_command import run
 
         return run(arguments)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return number
 
 
 def _user() -> str:

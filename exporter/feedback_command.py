@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import requests
 
-from presagio.exporter.backtest_report import moment
+from presagio.exporter.backtest.times import moment
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.secrets import Secret

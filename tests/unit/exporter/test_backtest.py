@@ -1,129 +1,22 @@
-"""`presagio backtest`: alarms from scores, the table, the span, and the command as it is typed."""
+"""`presagio backtest`: the command as it is typed, and what it prints."""
 
 import argparse
 import json
-import math
-import time as machine
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_source import STEP, FakeSource, steady
 
-from presagio.exporter import backtest_report
-from presagio.exporter.backtest import Alarm, Alarms, table
-from presagio.exporter.backtest_report import moment, report
+from presagio.exporter.backtest import report as command
+from presagio.exporter.backtest.report import report
 from presagio.exporter.commands import BacktestCommand
-from presagio.exporter.engine import Scores
-from presagio.exporter.signals import Key
 from presagio.toolkit.clock import ManualClock
-from presagio.toolkit.errors import ConfigError, PresagioError
+from presagio.toolkit.errors import ConfigError, PresagioError, SourceError
+from presagio.toolkit.prometheus import Matrix
 
-A, B = Key("shop/web", "load", (("pod", "web-1"), ("node", "n"))), Key("b", "memory", ())
-NAN = math.nan
-NOW = 1_700_000_000.0
-
-
-def scores(step: int, *score: float, value: float = 7.0, expected: float = 5.0) -> Scores:
-    count = len(score)
-    column = np.full(count, expected)
-    return Scores(
-        step * STEP, [A, B][:count], np.full(count, value), np.array(score), column, column, column, np.ones(count)
-    )
-
-
-def alarms(*column: float, gap: int = 2) -> Alarms:
-    found = Alarms(0.6, gap * STEP)
-    for step, score in enumerate(column):
-        found.add(scores(step, score))
-    return found
-
-
-class TestAlarms:
-    def test_what_reaches_the_threshold_is_an_alarm_and_what_does_not_is_none(self) -> None:
-        assert alarms(0.59, NAN, 0.0).found == []
-        (alarm,) = alarms(0.0, 0.6, 0.0).found
-        assert (alarm.begin, alarm.end, alarm.score) == (STEP, STEP, 0.6)
-
-    def test_a_short_pause_does_not_end_an_alarm_and_a_longer_one_does(self) -> None:
-        spans = [(one.begin / STEP, one.end / STEP) for one in alarms(0.7, 0.1, 0.7, NAN, NAN, 0.7, 0.7).found]
-        assert spans == [(0, 2), (5, 6)]
-        assert len(alarms(0.7, 0.1, 0.1, 0.7, gap=3).found) == 1
-
-    def test_its_value_and_expectation_are_those_of_its_peak(self) -> None:
-        found = Alarms(0.6, STEP)
-        for step, (score, value) in enumerate([(0.7, 1.0), (0.9, 2.0), (0.9, 3.0), (0.8, 4.0)]):
-            found.add(scores(step, score, value=value, expected=10 * value))
-        (alarm,) = found.found
-        assert (alarm.score, alarm.value, alarm.expected) == (0.9, 2.0, 20.0)
-
-    def test_each_series_has_alarms_of_its_own(self) -> None:
-        found = Alarms(0.6, STEP)
-        for step in range(3):
-            found.add(scores(step, 0.7, 0.8))
-        assert [(one.key, one.score) for one in found.found] == [(A, 0.7), (B, 0.8)]
-        assert found.moments == 3
-
-    def test_no_series_have_none(self) -> None:
-        found = Alarms(0.0, STEP)
-        found.add(scores(0))
-        assert (found.found, found.moments) == ([], 1)
-
-
-class TestTable:
-    def test_its_text(self) -> None:
-        later = Alarm(A, NOW, NOW + 105, 0.734, NAN, 0.25)
-        sooner = Alarm(B, NOW - 3600, NOW - 3600, 1.0, 3 * 2**20, 2**20)
-        lines = table([later, sooner], {"load": "seconds", "memory": "bytes"}, STEP).splitlines()
-        assert lines == [
-            "service   signal  labels            begin (UTC)          lasted  score  value   expected",
-            "b         memory                    2023-11-14 21:13:20  15s     1.00   3 MiB   1 MiB",
-            "shop/web  load    pod=web-1,node=n  2023-11-14 22:13:20  2m      0.73   absent  0.25s",
-        ]
-
-    def test_what_was_expected_of_a_series_never_known_is_unknown(self) -> None:
-        assert table([Alarm(B, NOW, NOW, 1.0, 1.0, NAN)], {}, STEP).endswith("1.00   1      unknown")
-
-    def test_no_alarms_are_a_heading_alone(self) -> None:
-        assert len(table([], {}, STEP).splitlines()) == 1
-
-
-class TestMoment:
-    def test_a_time_without_a_zone_is_in_utc_as_the_table_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TZ", "EST5")
-        machine.tzset()
-        try:
-            assert moment("2026-01-31 12:00:00", NOW) == 1769860800.0
-        finally:
-            monkeypatch.undo()
-            machine.tzset()
-
-    @pytest.mark.parametrize(
-        ("text", "time"),
-        [
-            ("now", NOW),
-            ("-7d", NOW - 7 * 86400),
-            ("-1h30m", NOW - 5400),
-            ("-0", NOW),
-            ("1600000000", 1.6e9),
-            ("1600000000.5", 1600000000.5),
-            ("2026-01-31T12:00:00Z", 1769860800.0),
-            ("2026-01-31T13:00:00+01:00", 1769860800.0),
-            ("2026-01-31T12:00:00", 1769860800.0),
-            ("2026-01-31", 1769817600.0),
-        ],
-    )
-    def test_times_as_people_write_them(self, text: str, time: float) -> None:
-        assert moment(text, NOW) == time
-
-    @pytest.mark.parametrize(
-        "text", ["", "-", "-7", "7d", "yesterday", "1e9", "nan", "inf", "-inf", "2026-13-01", "-1D"]
-    )
-    def test_what_is_no_time_is_told_with_what_would_be_one(self, text: str) -> None:
-        with pytest.raises(PresagioError) as error:
-            moment(text, NOW)
-        assert str(error.value) == f"{text!r} is no time; write -7d, Unix time or 2026-01-31T12:00:00Z"
+NOW = 700 * STEP + 7
 
 
 def typed(*argv: str) -> argparse.Namespace:
@@ -132,67 +25,219 @@ def typed(*argv: str) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-class TestCommand:
-    @pytest.fixture
-    def source(self, monkeypatch: pytest.MonkeyPatch) -> FakeSource:
-        load = steady()
-        load.update(dict.fromkeys(range(500, 510), 5000.0))
-        source = FakeSource(load={"a": load})
-        source.data["count(up)"] = source.data["up"]
-        source.chunk = 300
-        monkeypatch.setattr(backtest_report, "Prometheus", lambda config: source)
-        return source
+def run(*argv: str) -> int:
+    return report(typed(*argv), ManualClock(NOW))
 
-    @pytest.fixture
-    def config(self, tmp_path: Path) -> str:
-        path = tmp_path / "exporter.yml"
-        path.write_text("signals: [{name: load, query: load}]")
-        return f"--config.file={path}"
 
-    def run(self, *argv: str) -> int:
-        return report(typed(*argv), ManualClock(700 * STEP + 7))
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
+    load = steady()
+    load.update(dict.fromkeys(range(500, 510), 5000.0))
+    source = FakeSource(load={"a": load})
+    source.data["count(up)"] = source.data["up"]
+    source.chunk = 300
+    monkeypatch.setattr(command, "Prometheus", lambda config: source)
+    return source
 
-    def test_flags_as_they_are_typed(self) -> None:
-        assert typed("--from", "-7d", "--to", "-1h").begin == "-7d"
-        assert (typed("--from=-7d").begin, typed().begin, typed().end, typed().threshold) == (
-            "-7d",
-            "-1d",
-            "now",
-            0.6,
-        )
 
-    def test_alarms_of_the_span_are_listed(
-        self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert self.run(config, "--from", "-2h") == 0
-        _, row, total = capsys.readouterr().out.splitlines()
-        assert row.split()[:3] == ["a", "load", "1970-01-01"]
-        assert row.split()[3:5] == ["02:05:00", "2m30s"]
-        assert total == "1 alarms at 0.6 in 962 moments of 15s"
-        assert {first for kind, query, first, _ in source.asked if query == "load"} >= {220, 520, 700}
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "exporter.yml"
+    path.write_text("signals: [{name: load, query: load}]")
+    return f"--config={path}"
 
-    def test_without_alarms_there_is_no_table(
-        self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert self.run(config, "--from", "-15m", "--to", "-30m") == 0
-        assert capsys.readouterr().out == "0 alarms at 0.6 in 122 moments of 15s\n"
 
-    def test_as_json_each_alarm_is_one_line(
-        self, source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.run(config, "--from", "-2h", "--json")
-        alarm = json.loads(capsys.readouterr().out)
-        assert alarm["key"] == {"service_id": "a", "signal": "load", "labels": []}
-        assert (alarm["begin"], alarm["end"], alarm["value"]) == (500 * STEP, 509 * STEP, 5000.0)
+@pytest.fixture
+def incidents(tmp_path: Path) -> str:
+    path = tmp_path / "incidents.csv"
+    path.write_text("service_id,start,end,name\na,7485,7700,fire\na,9000,9300,rain\nb,9000,9300,fog\na,1,2,old\n")
+    return f"--incidents={path}"
 
-    @pytest.mark.parametrize("span", [["--from", "now"], ["--from=-0"], ["--from=5000", "--to=4000"]])
-    def test_a_span_that_ends_before_it_begins_is_refused(
-        self, source: FakeSource, config: str, span: Sequence[str]
-    ) -> None:
-        with pytest.raises(PresagioError, match=r"--from '.*' is not before --to '.*'"):
-            self.run(config, *span)
-        assert source.asked == []
 
-    def test_a_file_with_mistakes_is_refused(self, source: FakeSource, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="a readable file"):
-            self.run(f"--config.file={tmp_path / 'absent.yml'}")
+def test_flags_as_they_are_typed() -> None:
+    assert typed("--from", "-7d", "--to", "-1h").begin == "-7d"
+    defaults = typed()
+    assert (defaults.begin, defaults.end, defaults.threshold, defaults.lookback) == ("-1d", "now", 0.6, None)
+    with pytest.raises(SystemExit):
+        typed("--pictures.most=0")
+
+
+def test_alarms_of_the_span_are_listed(source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(config, "--from", "-2h") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:4] == ["a", "load", "1970-01-01", "02:05:00"]
+    assert lines[3].startswith("1 alarm at 0.6 from 1970-01-01 00:55:07 to 1970-01-01 02:55:00 UTC, every 15s: ")
+    assert lines[3].endswith("1 series of 1 service, 0.0119 service-weeks")
+    assert [line.split()[0] for line in lines[5:10]] == ["threshold", "0.3", "0.45", "0.6", "0.8"]
+    assert lines[10:] == ["without --incidents every alarm counts as false"]
+
+
+def test_a_threshold_of_ones_own_has_a_line_of_its_own(
+    source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, "--from", "-2h", "--threshold=0.7") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[6:11]] == ["0.3", "0.45", "0.6", "0.7", "0.8"]
+
+
+def test_without_alarms_there_is_no_table(
+    source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, "--from", "-15m", "--to", "-30m") == 0
+    assert capsys.readouterr().out.startswith("0 alarms at 0.6 from ")
+
+
+def test_incidents_are_caught_missed_or_outside(
+    source: FakeSource, config: str, incidents: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, "--from", "-2h", incidents) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("fire")
+    (line,) = [line for line in lines if line.startswith("0.6 ")]
+    assert line.split() == ["0.6", "1", "0", "0", "33%", "100%", "15s"]
+    assert [line for line in lines if "rain" in line] == ["missed from 0.3 on: rain (a 1970-01-01 02:30:00)"]
+    assert lines[-2:] == [
+        "nothing was scored of its service and signal: fog (b 1970-01-01 02:30:00)",
+        "outside of the span, not counted: old (a 1970-01-01 00:00:01)",
+    ]
+
+
+def test_as_json_all_is_one_object(
+    source: FakeSource, config: str, incidents: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, "--from", "-2h", "--json", incidents) == 0
+    told = json.loads(capsys.readouterr().out)
+    (alarm,) = told["alarms"]
+    assert (alarm["service_id"], alarm["signal"], alarm["labels"]) == ("a", "load", {})
+    assert (alarm["begin"], alarm["value"]) == (500 * STEP, 5000.0)
+    assert alarm["incidents"] == ["fire (a 1970-01-01 02:04:45)"]
+    (at,) = [one for one in told["thresholds"] if one["threshold"] == 0.6]
+    assert (at["false"], at["precision"], at["median_delay"]) == (0, 1.0, 15.0)
+    assert [one["name"] for one in at["missed"]] == ["rain", "fog"]
+    assert [one["name"] for one in told["incidents_outside"]] == ["old"]
+
+
+def asked(source: FakeSource) -> int:
+    return min(first for kind, query, first, _ in source.asked if (kind, query) == ("history", "load"))
+
+
+def test_learning_begins_a_lookback_before_the_span(source: FakeSource, config: str, tmp_path: Path) -> None:
+    run(config, "--from=6000", "--to=7500", "--lookback=15m")
+    assert asked(source) == 400 - 60
+    source.asked.clear()
+    Path(config.partition("=")[2]).write_text("warm_start: {lookback: 30m}\nsignals: [{name: load, query: load}]")
+    run(config, "--from=6000", "--to=7500")
+    assert asked(source) == 400 - 120
+
+
+def test_what_is_there_to_learn_from_has_no_alarms(
+    source: FakeSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(config, "--from=8000", "--to=10500", "--lookback=1h")
+    assert capsys.readouterr().out.startswith("0 alarms at 0.6 from 1970-01-01 02:13:20 to 1970-01-01 02:55:00 ")
+
+
+class Coarse(FakeSource):
+    """A source that is asked every two minutes."""
+
+    def history(self, query: str, start: float, end: float, step: float, series: int = 1) -> Iterator[Matrix]:
+        assert step == 8 * STEP
+        for matrix in super().history(query, start, end, STEP, series):
+            kept = np.flatnonzero(matrix.times % step == 0)
+            yield Matrix(matrix.labels, matrix.times[kept], matrix.values[:, kept])
+
+    def range(self, query: str, start: float, end: float, step: float) -> Matrix:
+        matrix = super().range(query, start, end, STEP)
+        return Matrix(matrix.labels, matrix.times[::8], matrix.values[:, ::8])
+
+
+def test_a_coarser_step_looks_at_fewer_moments(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Coarse(load={"a": steady()})
+    source.data["count(up)"] = source.data["up"]
+    source.chunk = 80
+    monkeypatch.setattr(command, "Prometheus", lambda config: source)
+    assert run(config, "--from=4800", "--to=9600", "--lookback=1h", "--step=2m") == 0
+    assert "every 2m: 1 series of 1 service, 0.00813 service-weeks" in capsys.readouterr().out  # 41 moments
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--from", "now"], r"--from 'now' is not before --to 'now'"),
+        (["--from=-0"], r"--from '-0' is not before --to 'now'"),
+        (["--from=5000", "--to=4000"], r"--from '5000' is not before --to '4000'"),
+        (["--step=60"], r"--step: expected a duration such as 15s, 5m or 1h30m, got '60'"),
+        (["--step=100ms"], r"--step '100ms' is too short; write 1s or more"),
+        (["--step=1d"], r"--step '1d' is too long: signal 'load' forgets a series after 6h; write at most half"),
+        (["--lookback=x"], r"--lookback: expected a duration such as 15s, 5m or 1h30m, got 'x'"),
+        (["--write=blocks", "--promtool=/none/promtool"], r"promtool '/none/promtool' is not found; it comes with"),
+        (
+            ["--write=blocks", "--write.label=job"],
+            r"--write.label: expected NAME=VALUE such as job=presagio, got 'job'",
+        ),
+        (
+            ["--write=blocks", "--write.label=1=2"],
+            r"--write.label: expected NAME=VALUE such as job=presagio, got '1=2'",
+        ),
+    ],
+)
+def test_flags_that_mean_nothing_are_refused(
+    source: FakeSource, config: str, flags: Sequence[str], words: str
+) -> None:
+    with pytest.raises(PresagioError, match=words):
+        run(config, *flags)
+    assert source.asked == []
+
+
+def test_files_with_mistakes_are_refused(source: FakeSource, config: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a readable file"):
+        run(f"--config={tmp_path / 'absent.yml'}")
+    with pytest.raises(ConfigError, match="a readable file"):
+        run(config, f"--incidents={tmp_path / 'absent.csv'}")
+    assert source.asked == []
+
+
+def test_a_query_that_fails_is_told_with_its_signal(source: FakeSource, config: str) -> None:
+    source.fails_at = {600}
+    with pytest.raises(SourceError, match="signal 'load': too slow"):
+        run(config, "--from", "-2h")
+
+
+def test_what_was_found_until_an_interruption_is_told(
+    source: FakeSource,
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = source._answer
+
+    def interrupted(kind: str, query: str, first: int, last: int) -> Matrix:
+        if (kind, query) == ("history", "load") and last >= 650:
+            raise KeyboardInterrupt
+        return answer(kind, query, first, last)
+
+    monkeypatch.setattr(source, "_answer", interrupted)
+    source.chunk = 50
+    assert run(config, "--from", "-2h", f"--pictures={tmp_path / 'pictures'}") == 130
+    told = capsys.readouterr()
+    assert "interrupted: what follows covers the time until then" in told.err
+    assert "1 alarm at 0.6 from 1970-01-01 00:55:07 to 1970-01-01 02:3" in told.out
+    assert (tmp_path / "pictures" / "backtest.html").exists()
+
+
+def test_progress_is_logged_where_there_is_no_terminal(
+    source: FakeSource, config: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hurried(ManualClock):
+        def time(self) -> float:
+            self.now += 0.02
+            return self.now
+
+    with caplog.at_level("INFO"):
+        report(typed(config, "--from", "-2h"), Hurried(NOW))
+    shares = [record.__dict__["fields"]["percent"] for record in caplog.records if record.message == "backtest"]
+    assert shares == sorted(shares)
+    assert len(shares) > 5
