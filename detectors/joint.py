@@ -2,8 +2,8 @@
 
 The length of the vector of scores, divided by the fourth root of their number: one signal beside itself, or several
 that are unusual at once. How often 0.3 is reached, signals depending on each other as they do, is learnt for each
-service by peaks over threshold (tail.py). From 0.6 on the evidence counts as it is: faults of a service must not teach
-it what to call a fault. Where signals move as one, 0.6 is therefore reached more often than once in a million.
+service by peaks over threshold (tail.py). From 0.6 on the evidence counts as it is: faults must not teach a service
+what to call a fault. Where signals move as one, 0.6 is therefore reached more often than once in a million.
 """
 
 from __future__ import annotations

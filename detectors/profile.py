@@ -30,8 +30,8 @@ _SUSPECT, _ANOMALOUS, _LEAST_WEIGHT = 0.3, 0.6, 0.01
 _DRIFTING, _DRIFT_WEIGHT = 0.15, 0.3
 """From here on a mean distance is doubted: what rises slowly must not widen the spread it is measured by."""
 _UNUSUAL_P, _NOT_RARE = 0.01, 0.1
-_HABIT_SHARE, _HABIT_SPREADS = 0.3, 1.5
-"""How far beyond the range of the last two days, as a share of its reach and in spreads, a habit may go."""
+_HABIT_SHARE, _HABIT_SPREADS = 0.25, 1.5
+"""How far beyond the range of the last two days, as a share of its width and in spreads, a habit may go."""
 
 _HABIT_LEAST = 100
 _USUAL_ELAPSED, _MOST_ELAPSED = 60.0, 3_600.0
@@ -120,7 +120,7 @@ class Profile:
         """
         least, still = self.constancy.step(values, seen, taught)
         all_views = self._together(p)
-        habit = seen & (all_views < _UNUSUAL_P) & self._is_habit(values, expected, usual)
+        habit = seen & (all_views < _UNUSUAL_P) & self._is_habit(values, usual)
         quiet = still | habit
         surprise = np.where(quiet, 1.0, np.maximum(all_views, least))
         counted = np.where(self._counts(above) & self._counts(values >= expected), p * self._sides(), 1.0)
@@ -142,14 +142,14 @@ class Profile:
         together: Floats = np.minimum(p.min(axis=0) * EFFECTIVE_VIEWS, 1.0)
         return together
 
-    def _is_habit(self, values: Floats, expected: Floats, usual: Usual) -> Bools:
+    def _is_habit(self, values: Floats, usual: Usual) -> Bools:
         """Return where the series was at about this time on both of the last two days, or weeks."""
         if self.params.season != "auto":
             return np.zeros(len(values), dtype=np.bool_)
         slack = _HABIT_SPREADS * self.views.spread(self.levels.level)
-        high = usual.high + _HABIT_SHARE * np.maximum(usual.high - expected, 0.0) + slack
-        low = usual.low - _HABIT_SHARE * np.maximum(expected - usual.low, 0.0) - slack
-        return (values <= high) & (values >= low) & (self.levels.count > _HABIT_LEAST)
+        slack = slack + _HABIT_SHARE * (usual.high - usual.low)
+        habit: Bools = (values <= usual.high + slack) & (values >= usual.low - slack)
+        return habit & (self.levels.count > _HABIT_LEAST)
 
     def _tempered(self, p: Floats) -> Floats:
         """Return the score, kept low while warming up."""

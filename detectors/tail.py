@@ -27,6 +27,9 @@ _PRIOR_SHAPES, _PRIOR_SHAPE = 20.0, 0.0
 # Not heavier than exponential. The moments of the peaks already hold the rate at 1 in 1,000, which is measured; what
 # lies beyond is extrapolated, and faults learnt as peaks would bend a heavier tail until no fault is improbable.
 _LIGHTEST, _HEAVIEST = -0.15, 0.01
+_STEEPEST = 1.6
+"""Times as steep as exponential at most: what lies past the end of a bounded tail is unlikely, not impossible."""
+
 _SMALLEST_P = 1e-300
 
 
@@ -43,14 +46,16 @@ class Fit:
         inner = np.log(0.5) + np.log(2 * self.rate) * np.square(np.minimum(r, THRESHOLD) / THRESHOLD)
         beyond = np.maximum(r - THRESHOLD, 0.0)
         outer = -np.log(np.maximum(1 + self.shape * beyond / self.scale, _SMALLEST_P)) / self.shape
+        outer = np.maximum(outer, -_STEEPEST * beyond / self.scale)
         chance: Floats = np.maximum(np.exp(inner + outer), _SMALLEST_P)
         return chance
 
     def quantile(self, p: float) -> Floats:
         """Return the residual r that is exceeded with chance p, the inverse of `chance`."""
         inner = THRESHOLD * np.sqrt(np.log(2 * p) / np.log(2 * self.rate))
-        outer = THRESHOLD + self.scale / self.shape * ((self.rate / p) ** self.shape - 1)
-        return np.where(p >= self.rate, inner, outer)
+        outer = self.scale / self.shape * ((self.rate / p) ** self.shape - 1)
+        outer = np.maximum(outer, self.scale * np.log(self.rate / p) / _STEEPEST)
+        return np.where(p >= self.rate, inner, THRESHOLD + outer)
 
 
 class Tail(Arrays):
