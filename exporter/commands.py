@@ -64,6 +64,10 @@ class BacktestCommand:
             "--incidents", type=Path, metavar="FILE",
             help="CSV of what really went wrong: service_id, start, end, and perhaps signal and name",
         )  # fmt: skip
+        parser.add_argument(
+            "--storage.path", dest="storage_path", type=Path, metavar="DIR",
+            help="the exporter's folder: what people said of the past is heeded as the exporter heeds it",
+        )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
         self._add_files(parser)
         add_log_flags(parser)

@@ -112,12 +112,16 @@ def relearning(
     config: ExporterConfig, parts: Sequence[Evaluation], folder: Path, registry: CollectorRegistry, clock: Clock
 ) -> Relearning:
     """Return what heeds the feedback that is kept in `folder`; feedback counts with or without the API."""
-    log = get_log("exporter.feedback")
-    book = Book(folder, clock, log, config.api.max_feedback if config.api else MOST)
 
     def make(engine: Engine) -> Engine:
         return Engine(engine.signal, detector(engine.signal, config.calendar), engine.names)
 
-    return Relearning(
-        parts, InForce(book, ZoneInfo(config.calendar.time_zone)), make, FeedbackMetrics(registry), clock, log
-    )
+    log = get_log("exporter.feedback")
+    return Relearning(parts, in_force(config, folder, clock), make, FeedbackMetrics(registry), clock, log)
+
+
+def in_force(config: ExporterConfig, folder: Path, clock: Clock) -> InForce:
+    """Return the feedback that is kept in `folder`."""
+    most = config.api.max_feedback if config.api else MOST
+    book = Book(folder, clock, get_log("exporter.feedback"), most)
+    return InForce(book, ZoneInfo(config.calendar.time_zone))

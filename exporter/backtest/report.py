@@ -22,6 +22,7 @@ from presagio.exporter.backtest.moments import Moment, moments
 from presagio.exporter.backtest.progress import progress
 from presagio.exporter.backtest.times import Span, moment, shown
 from presagio.exporter.config import FILE, ExporterConfig
+from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Timing
 from presagio.exporter.signals import configured
 from presagio.toolkit.clock import Clock, SystemClock
@@ -94,6 +95,7 @@ class Backtest:
         end = when.at_or_before(span.end)
         evaluations = wiring.evaluations(self.config, Prometheus(self.config.prometheus), when, CollectorRegistry())
         meeting = wiring.rendezvous(self.config, when) if self.arguments.write else None
+        self._heed([one.engine for one in evaluations])
         total = sum(one.missed(end) for one in evaluations)
         try:
             with ExitStack() as held:
@@ -105,6 +107,14 @@ class Backtest:
         except KeyboardInterrupt:
             return False
         return True
+
+    def _heed(self, engines: Sequence[Engine]) -> None:
+        folder = self.arguments.storage_path
+        if folder is None:
+            return
+        if not folder.is_dir():
+            raise PresagioError(f"--storage.path {str(folder)!r} is no folder; name the one of the exporter")
+        wiring.in_force(self.config, folder, self.clock).tell(engines)
 
     def _writer(self, held: ExitStack) -> Callable[[Moment], None]:
         if self.arguments.write is None:

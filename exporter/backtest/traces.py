@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,18 +37,27 @@ class Point:
 
 
 class Trace:
-    """An alarm and the points around it. A long one is thinned out: of two neighbours the worse stays."""
+    """An alarm and the points around it. A long one is thinned out evenly: of `stride` neighbours the worst stays."""
 
-    def __init__(self, alarm: Alarm, points: Sequence[Point]) -> None:
+    def __init__(self, alarm: Alarm, points: Iterable[Point]) -> None:
         self.alarm = alarm
-        self.points = list(points)
+        self.points: list[Point] = []
+        self._stride = self._merged = 1
+        for point in points:
+            self.add(point)
 
     def add(self, point: Point) -> None:
-        """Append the next point."""
+        """Take in the next point."""
+        if self._merged < self._stride:
+            self.points[-1] = max(self.points[-1], point, key=_badness)
+            self._merged += 1
+            return
         self.points.append(point)
-        if len(self.points) > _MOST_POINTS:
-            pairs = zip(self.points[::2], [*self.points[1::2], self.points[-1]], strict=False)
-            self.points = [max(pair, key=_badness) for pair in pairs]
+        self._merged = 1
+        if len(self.points) == _MOST_POINTS:
+            self.points = [max(pair, key=_badness) for pair in zip(self.points[::2], self.points[1::2], strict=True)]
+            self._stride *= 2
+            self._merged += self._stride // 2
 
 
 def _badness(point: Point) -> float:

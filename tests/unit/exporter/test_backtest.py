@@ -12,8 +12,11 @@ from fake_source import STEP, FakeSource, steady
 from presagio.exporter.backtest import report as command
 from presagio.exporter.backtest.report import report
 from presagio.exporter.commands import BacktestCommand
+from presagio.exporter.feedback import Judged
+from presagio.exporter.feedback_book import Book
 from presagio.toolkit.clock import ManualClock
 from presagio.toolkit.errors import ConfigError, PresagioError, SourceError
+from presagio.toolkit.log import get_log
 from presagio.toolkit.prometheus import Matrix
 
 NOW = 700 * STEP + 7
@@ -135,6 +138,21 @@ def test_what_is_there_to_learn_from_has_no_alarms(
 ) -> None:
     run(config, "--from=8000", "--to=10500", "--lookback=1h")
     assert capsys.readouterr().out.startswith("0 alarms at 0.6 from 1970-01-01 02:13:20 to 1970-01-01 02:55:00 ")
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("expected", False), ("fault", True)])
+def test_what_people_said_is_heeded(
+    source: FakeSource, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, is_told: bool
+) -> None:
+    book = Book(tmp_path / "storage", ManualClock(NOW), get_log("test"))
+    book.folder.mkdir()
+    period = {"from": 499 * STEP, "to": 511 * STEP}
+    book.give(Judged.model_validate({"service_id": "a", "signal": "load", "kind": kind, **period}))
+    assert run(config, "--from=7000", "--to=8000", f"--storage.path={book.folder}", "--json") == 0
+    begins = [alarm["begin"] for alarm in json.loads(capsys.readouterr().out)["alarms"]]
+    assert (500 * STEP in begins) == is_told
+    with pytest.raises(PresagioError, match=r"--storage.path '.*none' is no folder; name the one of the exporter"):
+        run(config, f"--storage.path={tmp_path / 'none'}")
 
 
 class Coarse(FakeSource):

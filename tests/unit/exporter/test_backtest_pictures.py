@@ -79,7 +79,8 @@ class TestAlbum:
         assert max(point.score for point in trace.points) == 0.99
         times = [point.time for point in trace.points]
         assert times == sorted(times)
-        assert times[-1] == 5999 * STEP
+        assert times[-1] >= 5990 * STEP
+        assert max(np.diff(times)) <= 2 * min(np.diff(times[:-1]))
 
     def test_series_may_move_to_other_rows(self) -> None:
         alarms = Alarms(0.6, 2 * STEP)
