@@ -1,7 +1,9 @@
 """`presagio backtest` against real Prometheus servers, and its blocks in another one: Grafana would see the past."""
 
+import contextlib
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -204,6 +206,26 @@ def test_an_interruption_tells_what_there_is(prometheus: Prometheus, tmp_path: P
     assert "interrupted: what follows covers the time until then" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert "shop/cart" in answer.stdout
+
+
+def test_a_terminal_shows_a_bar_and_no_log_lines(prometheus: Prometheus, tmp_path: Path) -> None:
+    script = "import sys\nfrom presagio.toolkit.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+    argv = [sys.executable, "-P", "-c", script, *command(tmp_path, prometheus)]
+    ours, theirs = os.openpty()
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that nobody is left to write
+            while piece := os.read(ours, 4096):
+                shown += piece
+        assert process.stdout
+        told = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"shop/cart" in told
+    assert b"backtest  [##" in shown
+    assert b"100%" in shown
+    assert b"level=info" not in shown
 
 
 NAMES = ("plain", 'quo"te', "back\\slash", "new\nline", 'a b,job="x"', "ünï")
