@@ -27,7 +27,7 @@ BAND_P = 0.0005 / EFFECTIVE_VIEWS
 """How often each bound is exceeded: there the score is 0.3. A jump or a slow drift may reach it inside the band."""
 
 _SUSPECT, _ANOMALOUS, _LEAST_WEIGHT = 0.3, 0.6, 0.01
-_DRIFTING, _DRIFT_WEIGHT = 0.15, 0.3
+_DRIFTING, _DRIFT_WEIGHT = 0.15, 0.1
 """From here on a mean distance is doubted: what rises slowly must not widen the spread it is measured by."""
 _UNUSUAL_P, _NOT_RARE = 0.01, 0.1
 _HABIT_SHARE, _HABIT_SPREADS = 0.25, 1.5
