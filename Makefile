@@ -30,7 +30,7 @@ demo: $(INSTALLED) ## show the whole loop on real servers, until interrupted; ON
 
 test: check ## everything: check, then all tests, with real servers of both generations
 	$(call heading,pytest)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: servers-if-possible lint types layers rules ## all but the tests: ruff, mypy, import-linter, promtool
 

@@ -95,7 +95,8 @@ class Profile:
             taught & (surprise < _SUSPECT),
             drift < _DRIFTING,
         )
-        self.views.restart(moved)
+        if moved.any():
+            self.views.restart(moved, expected - levels.expect(usual))
         self.season.learn(values, taught)
         self._follow(time, values, expected, taught & (surprise >= _SUSPECT) & self._warm(count), taught)
         self.clock.last = np.where(taught, time, self.clock.last)

@@ -108,6 +108,8 @@ class Season:
 
     def _typical_week(self, number: int, over: bool) -> Floats:
         """Return the hour of an ordinary week: the mean of two weeks, or the one that is more like other days."""
+        new: Floats
+        old: Floats
         new, old = self._hours(number)
         if over:
             return old

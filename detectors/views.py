@@ -138,9 +138,9 @@ class Views:
             told = np.where(over, remarkable, np.minimum(signed, remarkable))
         self.tails.learn(np.where(teaches, told, np.nan), np.broadcast_to(teaches, told.shape).astype(np.float64))
 
-    def restart(self, rows: Bools) -> None:
-        """Another forecast was chosen: what was seen of the old one means nothing."""
-        self.rows.recent = np.where(rows, 0.0, self.rows.recent)
+    def restart(self, rows: Bools, by: Floats) -> None:
+        """Another forecast was chosen: all residuals are `by` larger, which is no jump; the mean begins anew."""
+        self.rows.recent = np.where(rows, self.rows.recent + by, self.rows.recent)
         self.rows.mean = np.where(rows, 0.0, self.rows.mean)
 
     def widen(self, rows: Bools, spread: Floats) -> None:

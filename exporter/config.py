@@ -54,7 +54,16 @@ class EvaluationConfig(Model):
 class WarmStart(Model):
     """Learning from history at start, so that scores mean something minutes after the install."""
 
-    lookback: Duration = Field(86400.0, ge=0, description="how far back history is read; 0s learns only from now on")
+    lookback: Duration = Field(
+        1_209_600.0, ge=0, description="how far back history is read; 0s learns only from now on"
+    )
+    fine: Duration = Field(21600.0, ge=0, description="history younger than this is read at each evaluation.interval")
+    coarse: Duration = Field(
+        300.0,
+        gt=0,
+        description="time between two moments of older history, cut to a multiple of the interval; if that is the "
+        "interval, all of history is read at each",
+    )
 
 
 class Limits(Model):
@@ -113,9 +122,7 @@ class Signal(Model):
         28800.0, gt=0, description="a changed level that holds for so long is the new normal"
     )
     range: Range = Field(default_factory=Range, description="values that are possible at all; others are anomalies")
-    season: Season = Field(
-        "auto", description="auto finds day and week in the data; none: never look for them"
-    )
+    season: Season = Field("auto", description="auto finds day and week in the data; none: never look for them")
     detector: Name = Field("profile", description="the detector's name")
     detector_params: Mapping[str, Any] = Field(
         default_factory=dict, description="its parameters, beyond the signal's"
@@ -197,6 +204,16 @@ def _times(config: ExporterConfig) -> Iterator[Finding]:
         if signal.forget_after < 2 * when.interval:
             remedy = f"at least two intervals ({format_duration(2 * when.interval)})"
             yield Finding(("signals", index, "forget_after"), remedy, format_duration(signal.forget_after))
+    yield from _coarse(config)
+
+
+def _coarse(config: ExporterConfig) -> Iterator[Finding]:
+    """Between two coarse moments no series may be forgotten: all would begin anew at each."""
+    warm, interval = config.warm_start, config.evaluation.interval
+    least = min((signal.forget_after for signal in config.signals), default=2 * warm.coarse)
+    if warm.lookback > warm.fine and warm.coarse >= 2 * interval and 2 * warm.coarse > least >= 2 * interval:
+        remedy = f"at most half of the shortest forget_after ({format_duration(least)})"
+        yield Finding(("warm_start", "coarse"), remedy, format_duration(warm.coarse))
 
 
 def _detector(signal: Signal, path: tuple[str | int, ...]) -> Iterator[Finding]:

@@ -43,12 +43,30 @@ _WRONG_CLOCK = 600.0
 
 
 @dataclass(frozen=True)
+class Span:
+    """The moments `start`, `start` + `step`, ... `end`."""
+
+    start: float
+    end: float
+    step: float
+
+    def __len__(self) -> int:
+        return max(0, round((self.end - self.start) / self.step) + 1)
+
+
+@dataclass(frozen=True)
 class Timing:
-    """Moments of evaluation: multiples of `interval`; at a first start `lookback` seconds of them are made up for."""
+    """Moments of evaluation: multiples of `interval`; at a first start `lookback` seconds of them are made up for.
+
+    What lies more than `fine` seconds back is made up for at the multiples of `coarse` only: two weeks at each
+    interval would be too much to read.
+    """
 
     interval: float
     lookback: float
     control: str
+    fine: float = np.inf
+    coarse: float = 0.0
 
     def at_or_before(self, time: float) -> float:
         """Return the newest moment of evaluation at `time`."""
@@ -58,10 +76,41 @@ class Timing:
         """Return the first moment to evaluate, when `last` was the last one and `time` is now due."""
         earliest = self.at_or_before(time - self.at_or_before(self.lookback))
         if not np.isfinite(last):
-            return earliest
+            return self._coarsely(earliest, time)
         if last - time > max(_WRONG_CLOCK, 2 * self.interval):
             return time  # `last` was told by a clock that was wrong: waiting for it could take years
-        return max(earliest, self.at_or_before(self.at_or_before(last) + self.interval))
+        return self._coarsely(max(earliest, self.at_or_before(self.at_or_before(last) + self.interval)), time)
+
+    def spans(self, start: float, end: float) -> Sequence[Span]:
+        """Return the moments from `start` to `end`, which are two of them: coarse ones first, if there are any."""
+        border = self._border(end)
+        if start >= border:
+            return [Span(start, end, self.interval)]
+        after = Span(self.at_or_before(border + self.interval), end, self.interval)
+        return [Span(start, border, self._step), *([after] if len(after) else [])]
+
+    def ahead(self, moment: float, count: int, end: float) -> float:
+        """Return the moment `count` after `moment` on the way to `end`, but no fine one after a coarse one."""
+        border = self._border(end)
+        if moment >= border:
+            return self.at_or_before(moment + count * self.interval)
+        return min(self.at_or_before(moment + count * self._step), border)
+
+    @property
+    def _step(self) -> float:
+        return self.at_or_before(self.coarse)
+
+    def _border(self, end: float) -> float:
+        """Return the last of the coarse moments on the way to `end`; -inf if there are none."""
+        if self._step <= self.interval or not np.isfinite(self.fine):
+            return -np.inf
+        return self.at_or_before(float(np.floor((end - self.fine) / self._step + _HAIR) * self._step))
+
+    def _coarsely(self, moment: float, end: float) -> float:
+        """Return `moment`, or the coarse one that follows it if there still is one on the way to `end`."""
+        if moment >= self._border(end):
+            return moment
+        return self.at_or_before(float(np.ceil(moment / self._step - _HAIR) * self._step))
 
 
 class Evaluation:
@@ -85,7 +134,8 @@ class Evaluation:
 
     def missed(self, time: float) -> int:
         """Return how many moments there are to evaluate up to `time`."""
-        return max(0, round((time - self.timing.first(self.engine.time, time)) / self.timing.interval) + 1)
+        start = self.timing.first(self.engine.time, time)
+        return sum(len(span) for span in self.timing.spans(start, time))
 
     def advance(self, time: float) -> Iterator[Scores | None]:
         """Evaluate every moment up to `time`, which is one; yield the scores of each, None where blind.
@@ -97,7 +147,8 @@ class Evaluation:
             if start == time:
                 yield self._live(time)
             elif start < time:
-                yield from self._past(start, time)
+                for span in self.timing.spans(start, time):
+                    yield from self._past(span)
         except SourceError as error:
             self.metrics.failures.labels(self.signal.name, str(error.reason)).inc()
             raise
@@ -112,12 +163,12 @@ class Evaluation:
         rows, values = self._admit(answer)
         return self._step(time, rows, values, answer.partial)
 
-    def _past(self, start: float, end: float) -> Iterator[Scores | None]:
-        step, query = self.timing.interval, self.signal.query
-        expected = len(self.source.instant(query, end).values)
+    def _past(self, span: Span) -> Iterator[Scores | None]:
+        query = self.signal.query
+        expected = len(self.source.instant(query, span.end).values)
         series = max(expected, len(self.engine.keys)) * self.beside
-        for matrix in self.source.history(query, start, end, step, series=series):
-            blind = self._blind_then(matrix)
+        for matrix in self.source.history(query, span.start, span.end, span.step, series=series):
+            blind = self._blind_then(matrix, span.step)
             rows, values = self._admit(matrix)
             columns = np.ascontiguousarray(values.T)
             for time, column, is_blind in zip(matrix.times.tolist(), columns, blind, strict=True):
@@ -130,11 +181,11 @@ class Evaluation:
         """Return whether Prometheus has no data at all: looked at only when the signal has none, either."""
         return bool(self.timing.control) and len(self.source.instant(self.timing.control, time).values) == 0
 
-    def _blind_then(self, matrix: Matrix) -> Sequence[bool]:
+    def _blind_then(self, matrix: Matrix, step: float) -> Sequence[bool]:
         times, empty = matrix.times, _empty(matrix)
         if not self.timing.control or not empty.any():
             return [False] * len(times)
-        control = self.source.range(self.timing.control, times[0], times[-1], self.timing.interval)
+        control = self.source.range(self.timing.control, times[0], times[-1], step)
         both: list[bool] = (empty & _empty(control)).tolist()
         return both
 

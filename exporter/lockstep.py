@@ -40,13 +40,14 @@ class Turn:
             yield from self._results
             self.has_arrived = True
             return
-        interval = self.evaluation.timing.interval
-        if self.next >= pause + interval / 2:
+        timing, engine = self.evaluation.timing, self.evaluation.engine
+        beyond = pause + timing.interval / 2
+        if self.next >= beyond:
             return
         for scores in self._results:
-            self.next = self.evaluation.engine.time + interval
+            self.next = timing.first(engine.time, self.time)
             yield scores
-            if self.next >= pause + interval / 2:
+            if self.next >= beyond:
                 return
 
 
@@ -59,7 +60,7 @@ def pauses(turns: Sequence[Turn], series: Callable[[], int]) -> Iterator[float]:
     while pause < end:
         yield pause
         moments = min(max(_MOST_SERIES_MOMENTS // max(series(), 1), 1), _MOST_MOMENTS)
-        pause = timing.at_or_before(pause + moments * timing.interval)
+        pause = timing.ahead(pause, moments, end)
     yield end
 
 

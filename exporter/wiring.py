@@ -55,7 +55,8 @@ def rendezvous(config: ExporterConfig, when: Timing) -> Rendezvous | None:
 
 def timing(config: ExporterConfig) -> Timing:
     """Return the moments of evaluation."""
-    return Timing(config.evaluation.interval, config.warm_start.lookback, config.evaluation.control)
+    warm = config.warm_start
+    return Timing(config.evaluation.interval, warm.lookback, config.evaluation.control, warm.fine, warm.coarse)
 
 
 def evaluations(

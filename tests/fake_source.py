@@ -28,17 +28,17 @@ class FakeSource:
         return Vector(matrix.labels, matrix.values[:, 0], matrix.warnings)
 
     def range(self, query: str, start: float, end: float, step: float) -> Matrix:
-        assert step == STEP
-        return self._answer("range", query, round(start / STEP), round(end / STEP))
+        return self._answer("range", query, round(start / STEP), round(end / STEP), _stride(step))
 
     def history(self, query: str, start: float, end: float, step: float, series: int = 1) -> Iterator[Matrix]:
-        for first in range(round(start / STEP), round(end / STEP) + 1, self.chunk):
-            last = min(first + self.chunk - 1, round(end / STEP))
-            yield self._answer("history", query, first, last)
+        stride = _stride(step)
+        for first in range(round(start / STEP), round(end / STEP) + 1, self.chunk * stride):
+            last = min(first + (self.chunk - 1) * stride, round(end / STEP))
+            yield self._answer("history", query, first, last, stride)
 
-    def _answer(self, kind: str, query: str, first: int, last: int) -> Matrix:
+    def _answer(self, kind: str, query: str, first: int, last: int, stride: int = 1) -> Matrix:
         self.asked.append((kind, query, first, last))
-        steps = range(first, last + 1)
+        steps = range(first, last + 1, stride)
         if self.fails_at & set(steps):
             raise SourceError(SourceReason.TIMEOUT, "too slow")
         found = {
@@ -53,3 +53,8 @@ class FakeSource:
 
 def steady(last: int = 1000, first: int = 0) -> dict[int, float]:
     return {step: 100.0 + step % 3 for step in range(first, last)}
+
+
+def _stride(step: float) -> int:
+    assert step % STEP == 0
+    return round(step / STEP)

@@ -21,6 +21,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from presagio.toolkit.errors import SourceError, SourceReason
+from presagio.toolkit.points import lift, points
 from presagio.toolkit.prometheus_config import Auth, PrometheusConfig, Tls
 from presagio.toolkit.secrets import SecretError
 
@@ -91,7 +92,7 @@ class Prometheus:
 
     def instant(self, query: str, time: float) -> Vector:
         """Return `query` at `time` (Unix seconds). Raises SourceError."""
-        data, warnings = self._ask("query", {"query": query, "time": f"{time:.3f}"})
+        data, warnings, _ = self._ask("query", {"query": query, "time": f"{time:.3f}"})
         with self._decoding():
             if data["resultType"] == "scalar":
                 return Vector([{}], np.array([float(data["result"][1])]), warnings)
@@ -101,15 +102,14 @@ class Prometheus:
     def range(self, query: str, start: float, end: float, step: float) -> Matrix:
         """Return `query` at start, start + step, ... up to end. Raises SourceError; at most 11,000 steps."""
         bounds = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        data, warnings = self._ask("query_range", {"query": query, **bounds})
+        data, warnings, lifted = self._ask("query_range", {"query": query, **bounds})
         times = start + step * np.arange(int((end - start) / step + 1e-6) + 1, dtype=np.float64)
         with self._decoding():
             series = _series(data, "matrix", query)
             values = np.full((len(series), len(times)), np.nan, dtype=np.float64)
             for row, one in enumerate(series):
-                points = one["values"]
-                steps = np.rint((np.array([point[0] for point in points]) - start) / step).astype(np.int64)
-                values[row, steps] = _floats([point[1] for point in points])
+                found = points(one["values"], lifted)
+                values[row, np.rint((found[:, 0] - start) / step).astype(np.int64)] = found[:, 1]
             return Matrix([one["metric"] for one in series], times, values, warnings)
 
     def history(self, query: str, start: float, end: float, step: float, series: int = 1) -> Iterator[Matrix]:
@@ -131,12 +131,13 @@ class Prometheus:
             yield matrix
             start = stop + step
 
-    def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[Any, tuple[str, ...]]:
+    def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[Any, tuple[str, ...], list[bytes]]:
         # In seconds without a unit: with one Prometheus takes whole numbers only.
         form = {**form, "timeout": f"{self.config.timeout:.3f}"}
         response = self._post(f"{self.connection.url}/api/v1/{endpoint}", form)
+        rest, lifted = lift(response.content)
         try:
-            answer = orjson.loads(response.content)
+            answer = orjson.loads(rest)
         except orjson.JSONDecodeError:
             answer = None
         if response.status_code != requests.codes.ok:
@@ -146,7 +147,7 @@ class Prometheus:
                 SourceReason.BAD_ANSWER,
                 f"{self.config.url} gave no JSON answer of Prometheus: {response.content[:80]!r}",
             )
-        return answer["data"], tuple(answer.get("warnings") or ())
+        return answer["data"], tuple(answer.get("warnings") or ()), lifted
 
     def _post(self, url: str, form: Mapping[str, str]) -> requests.Response:
         timeout = self.config.timeout

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from detection.data import Series, by_interval
-from presagio.detectors.base import Floats, Ints
+from presagio.detectors.base import Detector, DetectorParams, Floats, Ints
 from presagio.detectors.calendar import Calendar
 from presagio.detectors.together import Combiner
 from presagio.exporter.config import Signal, TogetherConfig
@@ -124,7 +124,7 @@ def _matrix(group: Sequence[Series], offsets: Sequence[int]) -> Floats:
 def _step_all(values: Floats, begin: float, interval: float, restart: bool, progress: Progress) -> Streamed:
     """Return what is said of each row at each moment; in half the precision, for it is much."""
     signal = Signal(name="benchmark", query="benchmark")
-    engine, columns = Engine(signal, detector(signal, Calendar())), np.zeros(0, dtype=np.int64)
+    engine, columns = Engine(signal, Alone(detector(signal, Calendar()))), np.zeros(0, dtype=np.int64)
     out = [np.full(values.shape, np.nan, dtype=np.float32) for _ in range(3)]
     first, present = _first(values), ~np.isnan(values)
     for step, now in enumerate(present):
@@ -146,6 +146,17 @@ def _step_all(values: Floats, begin: float, interval: float, restart: bool, prog
     return Streamed(*out)
 
 
+class Alone:
+    """A detector whose new rows inherit nothing: here other rows are other companies' series, not peers."""
+
+    Params: ClassVar[type[DetectorParams]] = DetectorParams
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.step, self.reindex = detector.step, detector.reindex
+        self.state, self.restore = detector.state, detector.restore
+
+
 def _first(values: Floats) -> Ints:
     present = ~np.isnan(values)
     first: Ints = np.where(present.any(axis=0), present.argmax(axis=0), -1)
@@ -158,6 +169,6 @@ def _key(column: int) -> Key:
 
 
 def _restarted(engine: Engine, signal: Signal) -> Engine:
-    new = Engine(signal, detector(signal, Calendar()))
+    new = Engine(signal, Alone(detector(signal, Calendar())))
     new.restore(engine.time, engine.keys, {name: array.copy() for name, array in engine.state().items()})
     return new

@@ -91,7 +91,9 @@ class Backtest:
 
     def _collect(self, span: Span, found: Findings) -> bool:
         """Return whether the end was reached."""
-        when = Timing(span.interval, span.end - span.begin + span.lookback, self.config.evaluation.control)
+        lasts, warm = span.end - span.begin, self.config.warm_start
+        control = self.config.evaluation.control
+        when = Timing(span.interval, lasts + span.lookback, control, lasts + warm.fine, warm.coarse)
         end = when.at_or_before(span.end)
         evaluations = wiring.evaluations(self.config, Prometheus(self.config.prometheus), when, CollectorRegistry())
         meeting = wiring.rendezvous(self.config, when) if self.arguments.write else None

@@ -67,7 +67,8 @@ def evaluated(url: str, query: str, interval: float, lasts: float) -> dict[str, 
     """Return the scores of every series of a signal that has nothing but a name and a query."""
     config = ExporterConfig.model_validate(
         {
-            "prometheus": {"url": url}, "evaluation": {"interval": interval}, "warm_start": {"lookback": lasts - interval},
+            "prometheus": {"url": url}, "evaluation": {"interval": interval},
+            "warm_start": {"lookback": lasts - interval, "fine": lasts},
             "signals": [{"name": query, "query": query}],
         }
     )  # fmt: skip

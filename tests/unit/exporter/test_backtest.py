@@ -232,10 +232,10 @@ def test_what_was_found_until_an_interruption_is_told(
 ) -> None:
     answer = source._answer
 
-    def interrupted(kind: str, query: str, first: int, last: int) -> Matrix:
+    def interrupted(kind: str, query: str, first: int, last: int, stride: int = 1) -> Matrix:
         if (kind, query) == ("history", "load") and last >= 650:
             raise KeyboardInterrupt
-        return answer(kind, query, first, last)
+        return answer(kind, query, first, last, stride)
 
     monkeypatch.setattr(source, "_answer", interrupted)
     source.chunk = 50

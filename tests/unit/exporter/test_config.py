@@ -1,5 +1,6 @@
 """Each `*.good.yml` loads; each `*.bad.yml` is refused with exactly the words of the `*.bad.txt` beside it."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_what_a_file_says_is_what_is_loaded() -> None:
 def test_a_signal_tells_its_detector_direction_dead_band_and_adapt_after() -> None:
     latency = FILE.load(FILES / "full.good.yml").signals[0]
     params = detector(latency, Calendar()).params  # type: ignore[attr-defined]
-    assert (params.direction, params.adapt_after, params.memory, params.warm_up) == ("above", 3600.0, 100, 30)
+    assert (params.direction, params.adapt_after, params.warm_up) == ("above", 3600.0, 100)
     assert (params.dead_band.absolute, params.dead_band.relative) == (0.01, 0.1)
 
 
@@ -74,7 +75,7 @@ def test_without_anything_said_the_defaults_are_those_of_the_design() -> None:
     config = parse("presets: []")
     assert config.prometheus.url == "http://localhost:9090"
     assert (config.evaluation.interval, config.evaluation.control) == (15.0, "count(up)")
-    assert (config.warm_start.lookback, config.services.id.text) == (86400.0, "{job}")
+    assert (config.warm_start.lookback, config.services.id.text) == (14 * 86400.0, "{job}")
     assert config.api is None
     assert [signal.name for signal in configured(config)] == ["submitted"]
 
@@ -87,7 +88,8 @@ def test_every_default() -> None:
         "evaluation": {
             "interval": 15.0, "delay": 5.0, "stale_after": 300.0, "control": "count(up)", "concurrency": 4,
         },
-        "warm_start": {"lookback": 86400.0},
+        "warm_start": {"lookback": 1_209_600.0, "fine": 21600.0, "coarse": 300.0},
+        "calendar": {"time_zone": "UTC", "holidays": ""},
         "presets": [],
         "labels": [],
         "outputs": {"value": True, "expected": True, "bounds": True, "confidence": True, "service": True},
@@ -107,7 +109,8 @@ def test_every_default() -> None:
     assert config.signals[0].model_dump() == {
         "name": "load", "query": "load", "unit": "", "service_id": None, "signal_label": None, "direction": "both",
         "dead_band": {"absolute": 0.0, "relative": 0.0}, "missing": "anomalous", "forget_after": 21600.0,
-        "adapt_after": 28800.0, "detector": "profile", "detector_params": {}, "outputs": None,
+        "adapt_after": 28800.0, "range": {"min": -math.inf, "max": math.inf}, "season": "auto",
+        "detector": "profile", "detector_params": {}, "outputs": None,
     }  # fmt: skip
 
 

@@ -227,7 +227,7 @@ class TestRun:
         again = House(tmp_path, lookback=50)
         again.clock.now = START + 12 * STEP
         again.run(1)
-        counts = [part.engine.detector.state()["count"].tolist() for part in again.parts[:2]]
+        counts = [part.engine.detector.state()["rows_count"].tolist() for part in again.parts[:2]]
         assert counts == [[12.0], [12.0]]
         assert again.value("evaluations_total", signal="load") == 2
 
@@ -235,10 +235,10 @@ class TestRun:
         house = House(tmp_path, lookback=90)
         answer = house.source._answer
 
-        def stopping(kind: str, query: str, first: int, last: int) -> object:
+        def stopping(kind: str, query: str, first: int, last: int, stride: int = 1) -> object:
             if kind == "history" and first > 30:
                 house.loop.stop.set()
-            return answer(kind, query, first, last)
+            return answer(kind, query, first, last, stride)
 
         house.source._answer = stopping  # type: ignore[method-assign,assignment]
         house.loop.run()

@@ -168,7 +168,7 @@ class TestDefinitions:
         [
             "signals: [{name: load, query: load5}, {name: cpu, query: cpu}]",
             "signals: [{name: load, query: load, direction: above}, {name: cpu, query: cpu}]",
-            "signals: [{name: load, query: load, detector_params: {memory: 99}}, {name: cpu, query: cpu}]",
+            "signals: [{name: load, query: load, detector_params: {warm_up: 99}}, {name: cpu, query: cpu}]",
             'signals: [{name: load, query: load, service_id: "{pod}"}, {name: cpu, query: cpu}]',
         ],
     )
