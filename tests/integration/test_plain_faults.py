@@ -24,7 +24,7 @@ from presagio.toolkit.prometheus import PrometheusConfig
 ALARM = 0.6
 MEAN, WIDTH = "avg_over_time(x[26h])", "2 * stddev_over_time(x[26h])"
 BAND = f"(x < {MEAN} - {WIDTH}) or (x > {MEAN} + {WIDTH})"
-CASES = cases(2)
+CASES = cases(3)
 NAMES = list(dict.fromkeys(case.name for case in CASES))
 
 

@@ -44,7 +44,7 @@ def usual(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def peaks(names: list[str], born: list[int], days: int) -> list[np.ndarray]:
     """Return the scores of each series from its birth (day) on."""
     rng, time = np.random.default_rng(1), np.arange(days * DAY) * STEP
-    keys = [Key(*name.split("/")[:1], "load", (("pod", name),)) for name in names]
+    keys = [Key(name.partition("/")[0], "load", (("pod", name),)) for name in names]
     values = [usual(time, rng) for _ in names]
     engine = Engine(Signal(name="load", query="load"), detector(Signal(name="load", query="load"), Calendar()))
     got: list[list[float]] = [[] for _ in names]

@@ -24,7 +24,8 @@ def signal(name: str, **outputs: bool) -> Signal:
 
 def scores(keys: Sequence[Key], *columns: Sequence[float], time: float = NOW) -> Scores:
     """Return rows whose value, score, expected, lower, upper and confidence are the given columns."""
-    return Scores(time, list(keys), *(np.array(column, dtype=np.float64) for column in columns))
+    value, score, expected, lower, upper, confidence = (np.array(column, dtype=np.float64) for column in columns)
+    return Scores(time, list(keys), value, score, expected, lower, upper, confidence)
 
 
 def simple(name: str, score: Sequence[float], time: float = NOW) -> Scores:
