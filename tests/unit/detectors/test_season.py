@@ -179,8 +179,8 @@ def test_a_fault_of_one_day_is_not_missed_by_the_next() -> None:
 def office(start: float, count: int) -> np.ndarray:
     """Return a service that is used from 8 to 18 o'clock in Vienna."""
     hours = [datetime.fromtimestamp(start + number * STEP, VIENNA).hour for number in range(count * A_DAY)]
-    used: np.ndarray = np.where([8 <= hour < 18 for hour in hours], 4.0, 1.0)
-    return used[:, None] * noise(count, 2)
+    values: np.ndarray = np.where([8 <= hour < 18 for hour in hours], 4.0, 1.0)[:, None] * noise(count, 2)
+    return values
 
 
 def test_local_time_hears_nothing_of_daylight_saving_time_and_utc_does() -> None:
