@@ -17,10 +17,10 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-detection servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection servers servers-if-possible where clean
 
 help: ## list what there is to make
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## show the whole loop on real servers, until interrupted; ONCE=1: end by itself, in three minutes
 	$(call heading,servers)
@@ -55,6 +55,10 @@ rules: ## promtool and amtool of both generations: check and test the rules
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system
 	@$(BIN)/python benchmarks/exporter.py $(ARGS)
+
+bench-warm-start: $(INSTALLED) ## measure how long two weeks of history take; ARGS="--series 500 --signals 4"
+	@$(PYTHON) demo/packages.py install forky
+	@$(BIN)/python benchmarks/warm_start.py $(ARGS)
 
 bench-detection: build/bench/.installed ## how well anomalies are found: DATA=folder OUT=results.json ARGS="--sets nab"
 	@PYTHONPATH=benchmarks build/bench/bin/python -P -m detection --data $(DATA) --out $(OUT) $(ARGS)

@@ -104,6 +104,46 @@ class TestTiming:
         assert first % interval == 0
 
 
+class TestCoarse:
+    WHEN = Timing(STEP, 900 * STEP, "up", fine=10 * STEP, coarse=20 * STEP)
+
+    def world(self) -> World:
+        world = World(FakeSource(load={"a": steady()}), "load")
+        world.one.timing = self.WHEN
+        return world
+
+    def test_older_history_is_read_at_coarse_moments_and_the_rest_at_each(self) -> None:
+        world = self.world()
+        due = [*range(100, 981, 20), *range(981, 1000)]
+        assert world.one.missed(999 * STEP) == len(due)
+        assert world.to(999) == due
+
+    def test_a_short_gap_is_made_up_for_at_each_moment_and_a_long_one_is_not(self) -> None:
+        world = self.world()
+        world.one.engine.time = 985 * STEP
+        assert world.to(995) == list(range(986, 996))
+        world.one.engine.time = 911 * STEP
+        assert world.to(999) == [920, 940, 960, 980, *range(981, 1000)]
+
+    def test_a_failure_among_coarse_moments_resumes_where_it_stopped(self) -> None:
+        world = self.world()
+        world.source.fails_at = {420}
+        with pytest.raises(SourceError):
+            world.to(999)
+        world.source.fails_at = set()
+        assert world.to(999)[:2] == [420, 440]
+
+    def test_nothing_is_coarse_if_the_interval_is_as_long(self) -> None:
+        when = Timing(20 * STEP, 900 * STEP, "up", fine=0.0, coarse=39 * STEP)
+        assert [len(span) for span in when.spans(0.0, 900 * STEP)] == [46]
+
+    def test_a_pause_among_coarse_moments_does_not_run_into_the_fine_ones(self) -> None:
+        end = 999 * STEP
+        assert self.WHEN.ahead(900 * STEP, 2, end) == 940 * STEP
+        assert self.WHEN.ahead(900 * STEP, 32, end) == 980 * STEP
+        assert self.WHEN.ahead(980 * STEP, 2, end) == 982 * STEP
+
+
 class TestFailures:
     def test_a_failure_in_mid_history_keeps_what_came_and_resumes_where_it_stopped(self) -> None:
         world = World(FakeSource(load={"a": steady()}), "load", lookback=10)
