@@ -122,10 +122,10 @@ def test_before_the_fault_there_is_silence(judged: Judged, case: Case) -> None:
 
 
 def test_the_baseline_is_reported(judged: Judged, capsys: pytest.CaptureFixture[str]) -> None:
-    """docs/plain-faults.md has this table; the band is described, not judged."""
+    """docs/scores.md has this table; the band is described, not judged."""
     assert any(judged.outside.values())
     with capsys.disabled():
-        print()  # noqa: T201 - a table for docs/plain-faults.md
+        print()  # noqa: T201 - a table for docs/scores.md
         for name in NAMES:
             of = [case for case in CASES if case.name == name]
             print(f"{name:28} presagio {told(judged, of, False)}   band {told(judged, of, True)}")  # noqa: T201
