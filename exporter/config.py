@@ -13,6 +13,8 @@ from presagio.detectors.base import DeadBand, DetectorParams, Direction, Range, 
 from presagio.detectors.calendar import Calendar
 from presagio.detectors.together import CombinerParams
 from presagio.exporter.api_config import ApiConfig
+from presagio.exporter.failure_config import Failure, PredictionsConfig, TrainingConfig
+from presagio.exporter.forecast_config import ForecastsConfig, Threshold
 from presagio.exporter.presets.catalogue import names as preset_names
 from presagio.toolkit import plugins
 from presagio.toolkit.errors import PluginError
@@ -128,6 +130,11 @@ class Signal(Model):
         default_factory=dict, description="its parameters, beyond the signal's"
     )
     outputs: Outputs | None = Field(None, description="overrides outputs for this signal")
+    forecast: bool | None = Field(
+        None,
+        description="whether it is forecast; without a word, if it has thresholds or is a failure's limit",
+    )
+    thresholds: list[Threshold] = Field(default_factory=list, description="limits: how long until each is reached")
 
     def params(self) -> Mapping[str, Any]:
         """Return what the detector's Params are made of."""
@@ -159,6 +166,10 @@ class ExporterConfig(Model):
     )
     outputs: Outputs = Field(default_factory=Outputs, description="what is published beside the score")
     together: TogetherConfig = Field(default_factory=TogetherConfig, description="all signals of a service together")
+    forecasts: ForecastsConfig = Field(default_factory=ForecastsConfig, description="what signals will be")
+    failures: list[Failure] = Field(default_factory=list, description="conditions that are predicted")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="learning from past failures")
+    predictions: PredictionsConfig = Field(default_factory=PredictionsConfig, description="predicting failures")
     limits: Limits = Field(default_factory=Limits, description="caps")
     api: ApiConfig | None = Field(None, description="the REST API; without this section it is off")
 
@@ -192,6 +203,23 @@ def lint(config: ExporterConfig) -> Iterator[Finding]:
         got = f"{config.limits.soft_series}"
         yield Finding(("limits", "soft_series"), f"at most limits.series ({config.limits.series})", got)
     yield from _times(config)
+    yield from _future(config)
+
+
+def _future(config: ExporterConfig) -> Iterator[Finding]:
+    yield from config.forecasts.lint(("forecasts",))
+    yield from config.training.lint(("training",))
+    counts = Counter(failure.name for failure in config.failures)
+    for index, failure in enumerate(config.failures):
+        if counts[failure.name] > 1:
+            yield Finding(("failures", index, "name"), "a name that no other failure has", repr(failure.name))
+        yield from failure.lint(("failures", index))
+    for index, signal in enumerate(config.signals):
+        names = Counter(threshold.name for threshold in signal.thresholds)
+        for number, threshold in enumerate(signal.thresholds):
+            if names[threshold.name] > 1:
+                path = ("signals", index, "thresholds", number, "name")
+                yield Finding(path, "a name that no other threshold of the signal has", repr(threshold.name))
 
 
 def _times(config: ExporterConfig) -> Iterator[Finding]:

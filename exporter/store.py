@@ -145,7 +145,11 @@ def unpack(payload: bytes, engines: Sequence[Engine]) -> tuple[list[Engine], lis
 
 def definition(engine: Engine) -> str:
     """Return a digest of what makes a profile a different one: signal and names of the rows, not the outputs."""
-    text = engine.signal.model_dump_json(exclude={"outputs", "unit"}) + engine.names + _calendar(engine)
+    text = (
+        engine.signal.model_dump_json(exclude={"outputs", "unit", "forecast", "thresholds"})
+        + engine.names
+        + _calendar(engine)
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -12,6 +12,8 @@ from presagio.toolkit.errors import PluginError
 DETECTORS = "presagio.detectors"
 COMBINERS = "presagio.combiners"
 ACTIONS = "presagio.actions"
+FORECASTERS = "presagio.forecasters"
+PREDICTORS = "presagio.predictors"
 COMMANDS = "presagio.commands"
 CONFIG_FILES = "presagio.config_files"
 

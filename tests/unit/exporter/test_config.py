@@ -94,6 +94,18 @@ def test_every_default() -> None:
         "labels": [],
         "outputs": {"value": True, "expected": True, "bounds": True, "confidence": True, "service": True},
         "together": {"combiner": "profile_together", "params": {}},
+        "forecasts": {
+            "enabled": True, "every": 900.0, "choose_every": 86400.0, "lookback": 1_209_600.0, "step": 300.0,
+            "horizons": [3600.0, 21600.0, 86400.0], "lower": 0.1, "upper": 0.9, "forecaster": "auto", "params": {},
+            "cpu": 0.25, "series": 5000, "engine": "local",
+        },
+        "failures": [],
+        "training": {
+            "enabled": True, "every": 86400.0, "lookback": 2_592_000.0, "step": 300.0,
+            "windows": [3600.0, 21600.0, 86400.0], "recent": 48, "examples": 200_000, "memory": 4 << 30, "keep": 3,
+            "engine": "local",
+        },
+        "predictions": {"enabled": True, "every": 60.0, "explain_above": 0.5},
         "limits": {"series": 100_000, "soft_series": 80_000},
         "api": {
             "authentication": "none", "api_key": None, "api_key_file": None,
@@ -110,7 +122,7 @@ def test_every_default() -> None:
         "name": "load", "query": "load", "unit": "", "service_id": None, "signal_label": None, "direction": "both",
         "dead_band": {"absolute": 0.0, "relative": 0.0}, "missing": "anomalous", "forget_after": 21600.0,
         "adapt_after": 28800.0, "range": {"min": -math.inf, "max": math.inf}, "season": "auto",
-        "detector": "profile", "detector_params": {}, "outputs": None,
+        "detector": "profile", "detector_params": {}, "outputs": None, "forecast": None, "thresholds": [],
     }  # fmt: skip
 
 
