@@ -193,7 +193,9 @@ def test_a_folder_with_something_in_it_is_refused(prometheus: Prometheus, promto
 def test_an_interruption_tells_what_there_is(prometheus: Prometheus, tmp_path: Path) -> None:
     """Ctrl-C in a shell: the process hears of it while it works."""
     before = (
+        # what runs the tests in the background may have made us deaf to it
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from presagio.exporter.backtest.findings import Findings\n"
         "add = Findings.add\n"
         "def adding(self, moment):\n"
