@@ -39,7 +39,7 @@ def beyond(forecast: Forecast, limit: Floats, direction: Side) -> Floats:
     if direction == "below":
         z, values, edge = -z[::-1], -values[..., ::-1], -edge
     if len(z) == 1:  # a piece needs two ends
-        z, values = z + (-1, 1), np.repeat(values, 2, axis=-1)
+        z, values = np.add(z, (-1.0, 1.0)), np.repeat(values, 2, axis=-1)
     left = np.clip((values <= edge[..., None]).sum(axis=-1) - 1, 0, len(z) - 2)
     low, high = (np.take_along_axis(values, (left + more)[..., None], axis=-1)[..., 0] for more in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
