@@ -50,7 +50,7 @@ class ForecastsConfig(Model):
     )  # fmt: skip
     lower: float = Field(0.1, gt=0, lt=0.5, description="quantile published as presagio_forecast_lower_bound")
     upper: float = Field(0.9, gt=0.5, lt=1, description="quantile published as presagio_forecast_upper_bound")
-    forecaster: Name = Field("auto", description="the forecaster's name")
+    forecaster: Name = Field("quick", description="the forecaster's name")
     params: Mapping[str, Any] = Field(default_factory=dict, description="its parameters")
     cpu: float = Field(
         0.25, gt=0, le=64, description="most cores that forecasting takes on average; what does not fit waits"

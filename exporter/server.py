@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from presagio.exporter import api, feedback_api, score_api, wiring
 from presagio.exporter.config import FILE, ExporterConfig
+from presagio.exporter.forecasting import Forecasting
 from presagio.exporter.loop import Loop
 from presagio.exporter.publish import Page
 from presagio.exporter.registry import Registry
@@ -16,6 +17,7 @@ from presagio.exporter.together import ServiceScores
 from presagio.toolkit import web
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.log import get_log
+from presagio.toolkit.prometheus import Prometheus
 from presagio.toolkit.serve import Context
 from presagio.toolkit.webconfig import Guard
 
@@ -26,21 +28,25 @@ _PATIENCE = 20.0
 class Exporter:
     """A running exporter: what toolkit.serve starts and stops in the worker."""
 
-    def __init__(self, app: Flask, loop: Loop, registry: Registry | None) -> None:
+    def __init__(self, app: Flask, loop: Loop, forecasting: Forecasting, registry: Registry | None) -> None:
         self.app = app
         self.loop = loop
+        self.forecasting = forecasting
         self.registry = registry
         self.thread = threading.Thread(target=loop.run, name="loop", daemon=True)
         self.relearning = threading.Thread(target=loop.relearn, name="relearning", daemon=True)
+        self.forecasts = threading.Thread(target=forecasting.run, name="forecasts", daemon=True)
 
     def start(self) -> None:
         """Start the loop; it waits for an older worker to let go of the storage."""
         self.thread.start()
         self.relearning.start()
+        self.forecasts.start()
 
     def stop(self) -> None:
         """Stop the loop, which writes its snapshot, and write the submitted values."""
         self.loop.stop.set()
+        self.forecasting.end()
         if self.thread.ident is not None:
             self.thread.join(_PATIENCE)
         if self.registry:
@@ -58,8 +64,10 @@ class ExporterWing:
         folder = context.arguments.storage_path
         folder.mkdir(parents=True, exist_ok=True)
         page, loop = wiring.loop(config, folder, context.registry, context.clock)
+        source = Prometheus(config.prometheus)
+        forecasting = wiring.forecasting(config, source, folder, context.registry, context.clock)
         registry = _registry(config, context) if config.api else None
-        app = web.create(_site(page, loop, registry, context), context.registry, context.log)
+        app = web.create(_site(page, loop, forecasting, registry, context), context.registry, context.log)
         if config.api and registry:
             guard = Guard(config.api, context.log)
             app.register_api(api.create(registry, guard))
@@ -67,7 +75,7 @@ class ExporterWing:
                 app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard))
             if loop.rendezvous:
                 app.register_api(score_api.create(lambda: _newest(loop, config, context.clock), guard))
-        return Exporter(app, loop, registry)
+        return Exporter(app, loop, forecasting, registry)
 
 
 def _newest(loop: Loop, config: ExporterConfig, clock: Clock) -> ServiceScores | None:
@@ -86,17 +94,20 @@ def _registry(config: ExporterConfig, context: Context) -> Registry:
     return registry
 
 
-def _site(page: Page, loop: Loop, registry: Registry | None, context: Context) -> web.Site:
+def _site(page: Page, loop: Loop, forecasting: Forecasting, registry: Registry | None, context: Context) -> web.Site:
     return web.Site(
         title="Presagio exporter",
         description="Anomaly scores of services, for Prometheus to scrape.",
-        metrics=lambda: metrics(page, registry, context.registry, context.clock),
+        metrics=lambda: metrics(page, forecasting, registry, context.registry, context.clock),
         ready=lambda: None if loop.ready else "reading history, or Prometheus cannot be asked; see the log",
         reload=context.reload,
     )
 
 
-def metrics(page: Page, registry: Registry | None, own: CollectorRegistry, clock: Clock) -> bytes:
+def metrics(
+    page: Page, forecasting: Forecasting, registry: Registry | None, own: CollectorRegistry, clock: Clock
+) -> bytes:
     """Return the whole page: nothing of it is computed now but our own counters."""
     now = clock.time()
-    return page.text(now) + (registry.page(now) if registry else b"") + generate_latest(own)
+    pushed = registry.page(now) if registry else b""
+    return page.text(now) + forecasting.page(now) + pushed + generate_latest(own)

@@ -16,7 +16,12 @@ from presagio.detectors.together import Combiner
 from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Evaluation, Source, Timing
+from presagio.exporter.failures import configured_failures, forecast_signals
 from presagio.exporter.feedback_book import MOST, Book
+from presagio.exporter.forecast_metrics import ForecastMetrics
+from presagio.exporter.forecast_worker import Worker
+from presagio.exporter.forecasting import Forecasting, Turn
+from presagio.exporter.history import Reader
 from presagio.exporter.in_force import InForce
 from presagio.exporter.lockstep import Rendezvous
 from presagio.exporter.loop import Loop
@@ -107,6 +112,21 @@ def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, cloc
         parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop"),
         rendezvous(config, when), relearning(config, parts, folder, registry, clock),
     )  # fmt: skip
+
+
+def forecasting(
+    config: ExporterConfig, source: Source, folder: Path, registry: CollectorRegistry, clock: Clock
+) -> Forecasting:
+    """Return what forecasts the signals that are to be, each by its own query."""
+    wanted = forecast_signals(config, configured_failures(config))
+    how = config.forecasts
+    turns = [
+        Turn(one.signal, Reader(source, one, one.signal.query, how.step, how.lookback))
+        for one in namings(config, wanted)
+    ]
+    metrics, log = ForecastMetrics(registry), get_log("exporter.forecasts")
+    stale = config.evaluation.stale_after
+    return Forecasting(turns, how, source, Worker(), folder, metrics, clock, log, stale)
 
 
 def relearning(

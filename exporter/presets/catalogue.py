@@ -22,12 +22,21 @@ def names() -> tuple[str, ...]:
 
 def signals(name: str) -> list[dict[str, Any]]:
     """Return the signals of one preset, each query whole."""
+    return _part(name, "signals")
+
+
+def failures(name: str) -> list[dict[str, Any]]:
+    """Return the failures of one preset, each query whole."""
+    return _part(name, "failures")
+
+
+def _part(name: str, kind: str) -> list[dict[str, Any]]:
     text = files(__package__).joinpath(f"{name}.yml").read_text(encoding="utf-8")
     preset: dict[str, Any] = yaml.safe_load(text)
     shared: dict[str, str] = {}
     for part, query in preset.get("let", {}).items():
         shared[part] = _whole(query, shared)
-    return [{**one, "query": _whole(one["query"], shared)} for one in preset["signals"]]
+    return [{**one, "query": _whole(one["query"], shared)} for one in preset.get(kind, [])]
 
 
 def _whole(query: str, shared: Mapping[str, str]) -> str:

@@ -96,7 +96,7 @@ def test_every_default() -> None:
         "together": {"combiner": "profile_together", "params": {}},
         "forecasts": {
             "enabled": True, "every": 900.0, "choose_every": 86400.0, "lookback": 1_209_600.0, "step": 300.0,
-            "horizons": [3600.0, 21600.0, 86400.0], "lower": 0.1, "upper": 0.9, "forecaster": "auto", "params": {},
+            "horizons": [3600.0, 21600.0, 86400.0], "lower": 0.1, "upper": 0.9, "forecaster": "quick", "params": {},
             "cpu": 0.25, "series": 5000, "engine": "local",
         },
         "failures": [],
