@@ -56,7 +56,9 @@ def test_what_is_not_within_the_longest_horizon_is_infinite() -> None:
 
 
 def test_one_time_in_ten_may_be_within_while_as_likely_as_not_is_never() -> None:
-    found = time_to_threshold(normal(line(0.5, 0.0), 0.02 * np.arange(1, 25, dtype=np.float64)), HORIZONS, of(0.8), "above", of(0.5))
+    found = time_to_threshold(
+        normal(line(0.5, 0.0), 0.02 * np.arange(1, 25, dtype=np.float64)), HORIZONS, of(0.8), "above", of(0.5)
+    )
     assert found.median == np.inf
     assert found.early == pytest.approx(0.3 / 0.02 / norm.ppf(0.9) * HOUR, rel=0.05)
 
