@@ -22,7 +22,7 @@ def panel(moments: int = 400, services: int = 4) -> Panel:
     values[0, :, 0] = np.linspace(0.2, 0.85, moments)
     values[1, 50:70, :] = np.nan
     ids = (*(f"shop/web-{number}" for number in range(services - 1)), "shop/db")
-    times = 1_700_000_100.0 + STEP * np.arange(moments)
+    times = 1_700_000_100.0 + STEP * np.arange(moments, dtype=np.float64)
     return Panel(ids, tuple(map(kind_of, ids)), times, STEP, (MEMORY, LOAD), values)
 
 
@@ -136,7 +136,7 @@ def test_kinds_not_seen_in_training_are_unknown() -> None:
 
 def test_days_and_cycles_are_steps_too() -> None:
     """A panel with a step of a day has no time of day, and windows of days."""
-    daily = replace(WHOLE, step=86_400.0, times=86_400.0 * np.arange(400))
+    daily = replace(WHOLE, step=86_400.0, times=86_400.0 * np.arange(400, dtype=np.float64))
     made = featuriser(step=86_400.0, windows=(3 * 86_400.0, 14 * 86_400.0))
     inputs = made.inputs(daily, *ROWS, 7 * 86_400.0)
     assert "memory, slope 14d" in inputs.names

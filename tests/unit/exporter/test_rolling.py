@@ -1,5 +1,7 @@
 """Statistics over windows against numpy's own on each window."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,11 @@ VALUES[1, :12] = np.nan
 VALUES[2] = np.nan
 
 
+PLAIN: dict[str, Callable[[Floats], float]] = {
+    "mean": np.mean, "deviation": np.std, "highest": np.max, "lowest": np.min,
+}  # fmt: skip
+
+
 def slow(window: int, statistic: str) -> Floats:
     found = np.full(VALUES.shape, np.nan)
     for row in range(VALUES.shape[0]):
@@ -23,9 +30,7 @@ def slow(window: int, statistic: str) -> Floats:
             if statistic == "slope" and len(known) >= 3:
                 found[row, at] = np.polyfit(times, known - known.mean(), 1)[0]
             elif statistic != "slope" and len(known):
-                found[row, at] = {"mean": np.mean, "deviation": np.std, "highest": np.max, "lowest": np.min}[
-                    statistic
-                ](known)
+                found[row, at] = PLAIN[statistic](known)
     return found
 
 

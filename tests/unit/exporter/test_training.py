@@ -12,7 +12,7 @@ from presagio.exporter.training import Moments, border, examples, labelled, samp
 from presagio.forecasters.base import Examples
 
 HOUR = 3600.0
-TIMES = HOUR * np.arange(100)
+TIMES = HOUR * np.arange(100, dtype=np.float64)
 
 
 def episodes(*spans: tuple[str, float, float], known: tuple[float, float] = (0.0, 99 * HOUR)) -> Episodes:
