@@ -73,8 +73,8 @@ def brier_skill(failed: Bools, probability: Floats, weights: Floats) -> float:
     """Return 1 - Brier score / that of the base rate (Brier 1950; Murphy 1973); NaN if all or none failed."""
     truth = failed.astype(np.float64)
     base = _mean(truth, weights)
-    plain = _mean((truth - base) ** 2, weights)
-    return 1.0 - _mean((truth - probability) ** 2, weights) / plain if plain > 0 else float("nan")
+    plain = brier(failed, np.full(len(failed), base), weights)
+    return 1.0 - brier(failed, probability, weights) / plain if plain > 0 else float("nan")
 
 
 def brier(failed: Bools, probability: Floats, weights: Floats) -> float:
