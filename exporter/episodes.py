@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from presagio.detectors.base import Bools, Floats, Ints
 class Episodes:
     """Of one failure: services[i] had failed from begins[i] up to, not including, ends[i], in Unix seconds.
 
-    Outside known_from..known_to nothing is known: neither that something failed nor that it was well. An end of +inf
-    is a failure that lasts.
+    Outside known_from..known_to nothing is known, and in between not from each of dark_begins to its dark_ends, which
+    are in order: neither that something failed nor that it was well. An end of +inf is a failure that lasts.
     """
 
     services: Sequence[str]
@@ -23,6 +23,8 @@ class Episodes:
     ends: Floats
     known_from: float
     known_to: float
+    dark_begins: Floats = field(default_factory=lambda: np.zeros(0))
+    dark_ends: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -36,7 +38,12 @@ class Episodes:
     def rows(self, rows: Ints) -> Episodes:
         """Return some of them."""
         services = [self.services[row] for row in rows.tolist()]
-        return Episodes(services, self.begins[rows], self.ends[rows], self.known_from, self.known_to)
+        return replace(self, services=services, begins=self.begins[rows], ends=self.ends[rows])
+
+    def dark(self, times: Floats, horizon: float) -> Bools:
+        """Return whether some of the horizon after each of `times` is dark."""
+        following = np.searchsorted(self.dark_ends, times, side="right")
+        return np.append(self.dark_begins, np.inf)[following] < times + horizon
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def labels(own: Episodes, times: Floats, horizon: float, gap: float, alive_to: f
     highest = np.maximum.accumulate(np.append(-np.inf, own.ends))  # an earlier episode may outlast a later one
     failed = highest[following] > times
     usable = ~failed & (wait > gap) & (times >= own.known_from)
-    seen = times + horizon <= min(own.known_to, alive_to)
+    seen = (times + horizon <= min(own.known_to, alive_to)) & ~own.dark(times, horizon)
     positive = usable & (wait <= horizon)
     return Labels(positive, usable & (wait > horizon) & seen, np.where(positive, following, -1))
 
