@@ -117,8 +117,9 @@ class Forecasting:
 
     def _forecast(self, turn: Turn) -> None:
         name, now = turn.signal.name, self.clock.time()
-        history = self._within(turn.reader.read(now), turn)
+        history = self._read(turn, now)
         turn.quality.compare(history)
+        history = history.rows(history.alive)
         time = float(history.times[-1])
         bounds = [(one, self._limit(one, history, time, name)) for one in turn.signal.thresholds]
         forecast = self._modelled(turn.signal, history)
@@ -137,15 +138,14 @@ class Forecasting:
             self._complain(f"{name} {threshold.name}", "threshold's query has no single series for some", name)
         return found
 
-    def _within(self, history: History, turn: Turn) -> History:
-        """Keep as many series as the cap has room for, besides those of the other signals."""
+    def _read(self, turn: Turn, now: float) -> History:
+        """Read as many series as the cap has room for, besides those of the other signals."""
         others = sum(len(one.newest.keys) for one in self.turns if one is not turn and one.newest is not None)
-        room = max(0, self.settings.series - others)
-        refused = max(0, len(history.keys) - room)
-        self.metrics.refused.labels(turn.signal.name).set(refused)
-        if refused:
+        history = turn.reader.read(now, max(0, self.settings.series - others))
+        self.metrics.refused.labels(turn.signal.name).set(turn.reader.refused)
+        if turn.reader.refused:
             self._complain("series", "forecasts.series is reached, further series are not forecast", turn.signal.name)
-        return History(history.keys[:room], history.times, history.values[:room])
+        return history
 
     def _modelled(self, signal: Signal, history: History) -> Forecast | None:
         """Return the forecast of all series, made in parts; None if it was stopped in between."""

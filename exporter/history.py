@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from presagio.detectors.arrays import Bools
 from presagio.detectors.base import Floats
 from presagio.exporter.evaluation import Source
 from presagio.exporter.signals import Key, Naming, finite, named
+from presagio.toolkit.prometheus import Matrix
 
 _LATE = 2
 """Steps that are read again: the newest sample of the time before may have been scraped after it was read."""
+
+_ALIVE = 3
+"""Steps without a sample after which a series is taken to have vanished: fewer are a hole."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +29,18 @@ class History:
     times: Floats
     values: Floats
 
+    @property
+    def alive(self) -> Bools:
+        """Which series have a sample lately [n]."""
+        return np.asarray(~np.isnan(self.values[:, -_ALIVE:]).all(axis=1), dtype=np.bool_)
+
+    def rows(self, rows: Bools) -> History:
+        """Return some of the series."""
+        return History([self.keys[row] for row in np.flatnonzero(rows).tolist()], self.times, self.values[rows])
+
 
 class Reader:
-    """Reads one query. Not thread-safe."""
+    """Reads one query. Not thread-safe. `refused`: series of the newest reading for which there was no room."""
 
     def __init__(self, source: Source, naming: Naming, query: str, step: float, lookback: float) -> None:
         self.source = source
@@ -33,27 +48,31 @@ class Reader:
         self.query = query
         self.step = step
         self.length = max(1, round(lookback / step))
+        self.refused = 0
         self._history = History([], np.zeros(0), np.zeros((0, self.length)))
 
-    def read(self, time: float) -> History:
-        """Return the history up to the newest multiple of the step at `time`. Raises SourceError; nothing is lost."""
+    def read(self, time: float, room: int | None = None) -> History:
+        """Return the history up to the newest multiple of the step at `time`. Raises SourceError; nothing is lost.
+
+        With `room` it has at most so many series: those that are gone are not read at first, and give way later.
+        Otherwise all stay until nothing of them is left.
+        """
         end = float(np.floor(time / self.step + 1e-9) * self.step)
         times = end - self.step * np.arange(self.length - 1, -1, -1, dtype=np.float64)
         if len(self._history.times) and self._history.times[-1] == end:
             return self._history
-        start = self._start(times)
-        rows, values = self._moved(times)
-        for matrix in self.source.history(self.query, start, end, self.step, series=max(1, len(rows))):
-            found = named(self.naming, matrix)
-            for key in found.keys:
-                rows.setdefault(key, len(rows))
-            missing = len(rows) - len(values)
-            if missing:
-                values = np.concatenate([values, np.full((missing, self.length), np.nan)])
-            at = np.rint((matrix.times - times[0]) / self.step).astype(np.int64)
-            into = np.array([rows[key] for key in found.keys], dtype=np.int64)
-            values[np.ix_(into, at)] = finite(matrix.values[found.rows])
-        self._history = _known(list(rows), times, values)
+        known = self._moved(times)
+        start, wanted = self._start(times), None
+        if room is not None and not known.keys:
+            present = self.source.range(self.query, times[-_ALIVE:][0], end, self.step)
+            wanted = set(named(self.naming, present).keys)
+            start = times[0] if wanted else end + self.step
+        table = _Table(known, self.step, sys.maxsize if room is None else room)
+        expected = max(1, len(known.keys if wanted is None else wanted))
+        for matrix in self.source.history(self.query, start, end, self.step, series=expected):
+            table.take(_merged(self.naming, matrix, wanted), matrix.times)
+        self.refused = len(table.refused)
+        self._history = table.history()
         return self._history
 
     def _start(self, times: Floats) -> float:
@@ -63,18 +82,59 @@ class Reader:
             return float(times[0])
         return float(max(times[0], old[-1] - (_LATE - 1) * self.step))
 
-    def _moved(self, times: Floats) -> tuple[dict[Key, int], Floats]:
+    def _moved(self, times: Floats) -> History:
         """Return what is known already, moved to where it is among `times`; nothing if that is none of it."""
         old = self._history
         by = round((times[-1] - old.times[-1]) / self.step) if len(old.times) else self.length
         if not 0 < by < self.length:
-            return {}, np.zeros((0, self.length))
+            return History([], times, np.zeros((0, self.length)))
         values = np.full_like(old.values, np.nan)
         values[:, :-by] = old.values[:, by:]
-        return {key: row for row, key in enumerate(old.keys)}, values
+        return History(old.keys, times, values)
 
 
-def _known(keys: list[Key], times: Floats, values: Floats) -> History:
-    """Leave out the series without any sample left."""
-    alive = np.flatnonzero(~np.isnan(values).all(axis=1))
-    return History([keys[row] for row in alive.tolist()], times, values[alive])
+class _Table:
+    """Rows that grow as series come, up to `room`."""
+
+    def __init__(self, known: History, step: float, room: int) -> None:
+        self.times = known.times
+        self.step = step
+        self.values = known.values[:room]
+        self.index = {key: row for row, key in enumerate(known.keys[:room])}
+        self.room = room
+        self.refused: set[Key] = set(known.keys[room:])
+
+    def take(self, answer: Mapping[Key, Floats], times: Floats) -> None:
+        """Enter the values of some series at some times."""
+        for key in answer:
+            if key not in self.index and len(self.index) < self.room:
+                self.index[key] = len(self.index)
+        missing = len(self.index) - len(self.values)
+        self.values = np.concatenate([self.values, np.full((missing, len(self.times)), np.nan)])
+        at = np.rint((times - self.times[0]) / self.step).astype(np.int64)
+        for key, values in answer.items():
+            if key in self.index:
+                self.values[self.index[key], at] = values
+            else:
+                self.refused.add(key)
+
+    def history(self) -> History:
+        """Return the series that have a sample left; if there was no room for all, those that vanished give way."""
+        whole = History(list(self.index), self.times, self.values)
+        left = np.asarray(~np.isnan(self.values).all(axis=1), dtype=np.bool_)
+        return whole.rows(whole.alive if self.refused else left)
+
+
+def _merged(naming: Naming, answer: Matrix, wanted: Container[Key] | None) -> dict[Key, Floats]:
+    """Return the values of each key. Of two series with the same key the first that has a sample is taken.
+
+    A container that was replaced has other labels than before, but it is the same to whoever asks how full it is.
+    """
+    found: dict[Key, Floats] = {}
+    for labels, values in zip(answer.labels, finite(answer.values), strict=True):
+        key = naming.name(labels)
+        if isinstance(key, Key) and (wanted is None or key in wanted):
+            before = found.get(key)
+            found[key] = values if before is None else np.where(np.isnan(before), values, before)
+    naming.forget(len(answer.labels))
+    return found
