@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -54,6 +55,7 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        self._is_over = False
 
     def run(self, task: Task) -> tuple[Forecast, float]:
         """Return the forecast and the CPU seconds that it took. Raises WorkerError."""
@@ -73,10 +75,13 @@ class Worker:
         return Forecast(arrays["mean"], arrays["quantiles"], tuple(answer["levels"])), float(answer["cpu"])
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing, for good."""
+        self._is_over = True
         self._end()
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._is_over:
+            raise WorkerError("the process of the forecasts was stopped")
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, "-P", "-m", "presagio.exporter.forecast_worker"]
             environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
@@ -144,6 +149,10 @@ def _read(pipe: IO[bytes] | None) -> tuple[dict[str, Any], dict[str, Floats]]:
 
 if __name__ == "__main__":
     os.nice(_NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, to all of its processes: the parent ends us
     # what a library prints must not be taken for an answer
     output, sys.stdout = sys.stdout.buffer, sys.stderr
-    serve(sys.stdin.buffer, output)
+    try:
+        serve(sys.stdin.buffer, output)
+    except BrokenPipeError:  # who asked is gone, and nobody is there to be told
+        os._exit(0)

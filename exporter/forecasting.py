@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import orjson
 
 from presagio.detectors.base import Floats
 from presagio.exporter.config import Signal
@@ -16,22 +15,25 @@ from presagio.exporter.evaluation import Source
 from presagio.exporter.forecast_config import ForecastsConfig, Threshold
 from presagio.exporter.forecast_metrics import LIMIT, WORKER, ForecastMetrics
 from presagio.exporter.forecast_quality import ForecastQuality
+from presagio.exporter.forecast_store import ForecastStore
 from presagio.exporter.forecast_worker import Task, Worker, WorkerError
 from presagio.exporter.history import History, Reader
+from presagio.exporter.limits import limits
 from presagio.exporter.metrics import INTERNAL
-from presagio.exporter.outlook import Outlook, grid, levels, limits, outlook
+from presagio.exporter.outlook import Outlook, grid, levels, outlook
 from presagio.exporter.publish_forecasts import text
+from presagio.exporter.signals import Key
 from presagio.forecasters.base import Forecast
 from presagio.toolkit.clock import Clock
-from presagio.toolkit.durable import read_snapshot, write_snapshot
-from presagio.toolkit.errors import SnapshotError, SourceError
+from presagio.toolkit.errors import SourceError
 from presagio.toolkit.log import Log
 from presagio.toolkit.units import format_duration
 
-VERSION = 1
-_KIND = "forecasts"
 _ROWS = 500
 """Series forecast at once: so that a stop, and the budget, never wait for long."""
+
+_RETRY = 60.0
+"""Seconds after which a forecast that failed is tried again."""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Forecasting:
         self.settings = settings
         self.source = source
         self.worker = worker
-        self.path = folder / f"{_KIND}.snapshot"
+        self.store = ForecastStore(folder, settings, log)
         self.metrics = metrics
         self.clock = clock
         self.log = log
@@ -64,6 +66,7 @@ class Forecasting:
         self.stop = threading.Event()
         self._newest: tuple[float, bytes] = (-np.inf, b"")
         self._failing: set[str] = set()
+        self._complained: set[str] = set()
         for turn in self.turns:
             metrics.know(turn.signal.name)
 
@@ -74,8 +77,9 @@ class Forecasting:
             turn = min(self.turns, key=lambda one: one.due)
             if self.clock.wait(turn.due - self.clock.time(), self.stop):
                 break
-            self._take(turn)
-            turn.due = self._next(turn)
+            went_well = self._take(turn)
+            now = self.clock.time()
+            turn.due = self._next(turn, now) if went_well else min(self._next(turn, now), now + _RETRY)
         self.worker.stop()
 
     def end(self) -> None:
@@ -93,14 +97,14 @@ class Forecasting:
         found = (turn.newest for turn in self.turns)
         return [one for one in found if one is not None and abs(now - one.time) <= self.stale_after]
 
-    def _next(self, turn: Turn) -> float:
-        """Return when a signal is due again: each has its own moment between two multiples of the interval."""
+    def _next(self, turn: Turn, time: float) -> float:
+        """Return when a signal is due after `time`: each has its own moment between two multiples of the interval."""
         every = self.settings.every
         offset = every * self.turns.index(turn) / len(self.turns)
-        return float((np.floor((self.clock.time() - offset) / every) + 1) * every + offset)
+        return float((np.floor((time - offset) / every) + 1) * every + offset)
 
-    def _take(self, turn: Turn) -> None:
-        """Forecast one signal; no error ends the loop."""
+    def _take(self, turn: Turn) -> bool:
+        """Forecast one signal and return whether it could be; no error ends the loop."""
         name = turn.signal.name
         try:
             self._forecast(turn)
@@ -113,30 +117,24 @@ class Forecasting:
             self.metrics.failures.labels(name, INTERNAL).inc()
             self.log.exception("forecast failed by a mistake of ours, please report it", signal=name)
         else:
-            self._failing.discard(name)
+            self._recovers(name)
+            return True
+        return False
 
     def _forecast(self, turn: Turn) -> None:
-        name, now = turn.signal.name, self.clock.time()
-        history = self._read(turn, now)
-        turn.quality.compare(history)
-        history = history.rows(history.alive)
+        known = self._read(turn, self.clock.time())
+        turn.quality.compare(known)
+        history = known.rows(known.alive)
         time = float(history.times[-1])
-        bounds = [(one, self._limit(one, history, time, name)) for one in turn.signal.thresholds]
+        bounds = [(one, self._limit(one, turn, history.keys, time)) for one in turn.signal.thresholds]
         forecast = self._modelled(turn.signal, history)
         if forecast is None:
             return
-        newest = _newest(history.values)
-        turn.newest = outlook(time, history.keys, newest, forecast, self.settings, bounds)
+        turn.newest = outlook(time, history.keys, _newest(history.values), forecast, self.settings, bounds)
         turn.quality.note(turn.newest)
-        self._tell(turn)
+        self._tell(turn, turn.newest)
         self._publish()
-
-    def _limit(self, threshold: Threshold, history: History, time: float, name: str) -> Floats:
-        found = limits(self.source, threshold, history.keys, time)
-        if np.isnan(found).any():
-            self.metrics.failures.labels(name, LIMIT).inc()
-            self._complain(f"{name} {threshold.name}", "threshold's query has no single series for some", name)
-        return found
+        self.store.save({one.signal.name: (one.signal, one.newest) for one in self.turns if one.newest is not None})
 
     def _read(self, turn: Turn, now: float) -> History:
         """Read as many series as the cap has room for, besides those of the other signals."""
@@ -147,16 +145,27 @@ class Forecasting:
             self._complain("series", "forecasts.series is reached, further series are not forecast", turn.signal.name)
         return history
 
+    def _limit(self, threshold: Threshold, turn: Turn, keys: Sequence[Key], time: float) -> Floats:
+        """Return the limit of each series; a query that fails costs its own threshold and not the forecast."""
+        name, reason = turn.signal.name, LIMIT
+        try:
+            found = limits(self.source, threshold, turn.reader.naming, keys, time)
+        except SourceError as error:
+            found, reason = np.full(len(keys), np.nan), str(error.reason)
+        if np.isnan(found).any():
+            self.metrics.failures.labels(name, reason).inc()
+            self._complain(f"{name} {threshold.name}", f"threshold {threshold.name!r} has no limit for some", name)
+        return found
+
     def _modelled(self, signal: Signal, history: History) -> Forecast | None:
         """Return the forecast of all series, made in parts; None if it was stopped in between."""
-        params = {
-            "levels": levels(self.settings), **_range(signal), "season": signal.season, **self.settings.params,
-        }  # fmt: skip
-        parts: list[Forecast] = []
-        for begin in range(0, max(len(history.keys), 1), _ROWS):
+        asked = levels(self.settings)
+        params = {"levels": asked, **_range(signal), "season": signal.season, **self.settings.params}
+        horizons = grid(self.settings)
+        parts = [_nothing(len(horizons), asked)]
+        for begin in range(0, len(history.keys), _ROWS):
             begun = self.clock.time()
             values = history.values[begin : begin + _ROWS]
-            horizons = grid(self.settings)
             task = Task(self.settings.forecaster, params, self.settings.step, horizons, values)
             forecast, cpu = self.worker.run(task)
             self.metrics.duration.labels(signal.name).observe(cpu)
@@ -164,14 +173,13 @@ class Forecasting:
             if self.clock.wait(begun + cpu / self.settings.cpu - self.clock.time(), self.stop):
                 return None
         mean = np.concatenate([part.mean for part in parts])
-        return Forecast(mean, np.concatenate([part.quantiles for part in parts]), parts[0].levels)
+        return Forecast(mean, np.concatenate([part.quantiles for part in parts]), asked)
 
-    def _tell(self, turn: Turn) -> None:
-        assert turn.newest is not None  # noqa: S101 # for the type checker: it was just set
+    def _tell(self, turn: Turn, newest: Outlook) -> None:
         name = turn.signal.name
         self.metrics.forecasts.labels(name).inc()
-        self.metrics.last.labels(name).set(turn.newest.time)
-        self.metrics.series.labels(name).set(len(turn.newest.keys))
+        self.metrics.last.labels(name).set(newest.time)
+        self.metrics.series.labels(name).set(len(newest.keys))
         for quality in turn.quality.told():
             horizon = format_duration(quality.horizon)
             self.metrics.error.labels(name, horizon).set(quality.scaled_error)
@@ -179,31 +187,41 @@ class Forecasting:
 
     def _publish(self) -> None:
         found = self.outlooks(self.clock.time())
-        self._newest = (max(one.time for one in found), text(found).encode())
-        try:
-            write_snapshot(self.path, _KIND, VERSION, orjson.dumps(self._newest[0]) + b"\n" + self._newest[1])
-        except OSError as error:
-            self._complain("snapshot", f"forecasts will not survive a restart: {error}", "all")
+        self._newest = (max((one.time for one in found), default=-np.inf), text(found).encode())
 
     def _restore(self) -> None:
-        """Show what was shown before the restart until there is something newer."""
-        try:
-            time, _, page = read_snapshot(self.path, _KIND, VERSION).partition(b"\n")
-            self._newest = (float(time), page)
-        except (FileNotFoundError, SnapshotError, ValueError, OSError):
-            return  # a first start, or another version: the next forecasts are minutes away
+        """Show what was shown before a restart; what is still fresh is not made anew at once."""
+        kept = self.store.load({turn.signal.name: turn.signal for turn in self.turns})
+        now = self.clock.time()
+        for turn in self.turns:
+            newest = kept.get(turn.signal.name)
+            if newest is not None and abs(now - newest.time) <= self.stale_after:
+                turn.newest = newest
+                turn.due = self._next(turn, newest.time)
+        self._publish()
 
     def _fails(self, name: str, reason: str, error: Exception) -> None:
+        """Log the first failure of a signal in a row: the counter tells of the others."""
         self.metrics.failures.labels(name, reason).inc()
         if name not in self._failing:
             self._failing.add(name)
             self.log.warning("forecast failed, will be tried again", signal=name, reason=reason, error=error)
 
+    def _recovers(self, name: str) -> None:
+        if name in self._failing:
+            self._failing.discard(name)
+            self.log.info("forecast works again", signal=name)
+
     def _complain(self, what: str, message: str, name: str) -> None:
         """Log once of each kind: the metrics tell the rest."""
-        if what not in self._failing:
-            self._failing.add(what)
+        if what not in self._complained:
+            self._complained.add(what)
             self.log.warning(message, signal=name)
+
+
+def _nothing(horizons: int, asked: tuple[float, ...]) -> Forecast:
+    """Return the forecast of no series, with which there is always one to begin with."""
+    return Forecast(np.zeros((0, horizons)), np.zeros((0, horizons, len(asked))), asked)
 
 
 def _newest(values: Floats) -> Floats:

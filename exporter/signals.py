@@ -53,6 +53,15 @@ class Naming:
             found = self._known[items] = self._name(labels)
         return found
 
+    def service_id(self, labels: Labels) -> str:
+        """Return the service of a series, empty if its labels do not tell."""
+        if self.own_id is None and labels.get("service_id"):
+            return labels["service_id"]
+        template = self.own_id or self.default_id
+        if not all(labels.get(name) for name in template.names):
+            return ""
+        return template.fill(labels)
+
     def forget(self, present: int) -> None:
         """Drop what is remembered if most of it is gone, so that churn does not grow it for ever."""
         if len(self._known) > 2 * present + _REMEMBERED:
@@ -65,21 +74,13 @@ class Naming:
         return f"{template} {','.join(self.identity)}"
 
     def _name(self, labels: Labels) -> Key | Refusal:
-        service_id = self._service_id(labels)
+        service_id = self.service_id(labels)
         if not service_id:
             return Refusal.NO_SERVICE
         name = labels.get(self.signal.signal_label, "") if self.signal.signal_label else self.signal.name
         if not name:
             return Refusal.NO_NAME
         return Key(service_id, name, tuple((label, labels[label]) for label in self.identity if labels.get(label)))
-
-    def _service_id(self, labels: Labels) -> str:
-        if self.own_id is None and labels.get("service_id"):
-            return labels["service_id"]
-        template = self.own_id or self.default_id
-        if not all(labels.get(name) for name in template.names):
-            return ""
-        return template.fill(labels)
 
 
 @dataclass(frozen=True)
