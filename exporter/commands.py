@@ -10,6 +10,7 @@ from pathlib import Path
 from presagio.toolkit.cli import add_log_flags, add_server_flags
 
 _CONFIG = "exporter.yml"
+_STORAGE = "data/exporter"
 
 
 class ExporterCommand:
@@ -19,7 +20,7 @@ class ExporterCommand:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the flags of a server."""
-        add_server_flags(parser, config=_CONFIG, address=":8000", storage="data/exporter")
+        add_server_flags(parser, config=_CONFIG, address=":8000", storage=_STORAGE)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Serve until told to stop."""
@@ -152,6 +153,40 @@ class FeedbackCommand:
     def run(self, arguments: argparse.Namespace) -> int:
         """Ask the exporter."""
         from presagio.exporter.feedback_command import run
+
+        return run(arguments)
+
+
+class TrainCommand:
+    """`presagio train`: learn from past failures."""
+
+    help = "learn from past failures; list the models there are, go back to the one before"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what is trained, and what is only shown."""
+        parser.add_argument(
+            "--config.file", "--config", dest="config_file", type=Path, default=Path(_CONFIG), metavar="FILE",
+            help=f"configuration (default: {_CONFIG})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--storage.path", dest="storage_path", type=Path, default=Path(_STORAGE), metavar="DIR",
+            help=f"the exporter's folder: models are kept in it (default: {_STORAGE})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--failure", dest="failures", action="append", default=[], metavar="NAME",
+            help="train this failure only; may be repeated (default: all)",
+        )  # fmt: skip
+        parser.add_argument("--dry-run", action="store_true", help="train and say how good it is, but keep no model")
+        parser.add_argument("--list", action="store_true", help="train nothing: list the models and their quality")
+        parser.add_argument(
+            "--rollback", metavar="NAME", help="train nothing: use the models before those in use, for this failure"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        add_log_flags(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Train, or show."""
+        from presagio.exporter.train_command import run
 
         return run(arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from presagio.exporter.backtest.times import moment
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.secrets import Secret
+from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration
 from presagio.toolkit.webconfig import HEADER
 
@@ -87,7 +88,7 @@ def _list(client: Client, arguments: argparse.Namespace) -> int:
         query["service_id"] = arguments.service
     told = client.ask("GET", "", query=query)
     rows = [_row(one) for one in told["feedback"]]
-    return _print(arguments, told, _table([_COLUMNS, *rows]) if rows else "no feedback")
+    return _print(arguments, told, columns([_COLUMNS, *rows]) if rows else "no feedback")
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -101,11 +102,6 @@ def _state(one: Mapping[str, Any]) -> str:
     if one["reverted"] is not None:
         return f"reverted {_time(one['reverted'])}" + (f" by {one['reverted_by']}" if one["reverted_by"] else "")
     return f"last applied {_time(one['last_applied'])}" if one["last_applied"] is not None else "in force"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _time(time: float) -> str:

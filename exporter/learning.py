@@ -15,8 +15,9 @@ from presagio.exporter.failure_config import Failure
 from presagio.exporter.features import KIND, Featuriser
 from presagio.exporter.panel import Panel
 from presagio.exporter.quality import Quality, quality
-from presagio.exporter.training import border, examples, labelled, sampled, split
+from presagio.exporter.training import examples, labelled, sampled
 from presagio.forecasters.base import Examples, FailurePredictor, Inputs, Progress
+from presagio.forecasters.splitting import border, split
 from presagio.toolkit import plugins
 
 HELD_BACK = 0.25

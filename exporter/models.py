@@ -26,6 +26,9 @@ from presagio.toolkit.durable import read_snapshot, write_atomic, write_snapshot
 from presagio.toolkit.errors import PresagioError, SnapshotError
 from presagio.toolkit.units import format_duration
 
+MODELS = "models"
+"""Folder of the models in the exporter's storage."""
+
 VERSION = 1
 _KIND = "model"
 _SUFFIX = ".model"

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from presagio.exporter import api, feedback_api, score_api, wiring
+from presagio.exporter import api, feedback_api, prediction_api, score_api, wiring
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.forecasting import Forecasting
 from presagio.exporter.loop import Loop
-from presagio.exporter.publish import Page
+from presagio.exporter.predicting import Predicting
+from presagio.exporter.prediction import Predictions
 from presagio.exporter.registry import Registry
 from presagio.exporter.together import ServiceScores
+from presagio.exporter.training_process import Training
 from presagio.toolkit import web
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.log import get_log
 from presagio.toolkit.prometheus import Prometheus
 from presagio.toolkit.serve import Context
 from presagio.toolkit.webconfig import Guard
+
+Part = Callable[[float], bytes]
+"""A part of the metrics page at a time, in Unix seconds."""
 
 _PATIENCE = 20.0
 """Seconds for the loop's last turn and its snapshot; one that still waits for the storage has nothing to write."""
@@ -28,25 +34,37 @@ _PATIENCE = 20.0
 class Exporter:
     """A running exporter: what toolkit.serve starts and stops in the worker."""
 
-    def __init__(self, app: Flask, loop: Loop, forecasting: Forecasting, registry: Registry | None) -> None:
+    def __init__(
+        self, app: Flask, loop: Loop, forecasting: Forecasting, predicting: Predicting, training: Training,
+        registry: Registry | None,
+    ) -> None:  # fmt: skip
         self.app = app
         self.loop = loop
         self.forecasting = forecasting
+        self.predicting = predicting
+        self.training = training
         self.registry = registry
         self.thread = threading.Thread(target=loop.run, name="loop", daemon=True)
         self.relearning = threading.Thread(target=loop.relearn, name="relearning", daemon=True)
-        self.forecasts = threading.Thread(target=forecasting.run, name="forecasts", daemon=True)
+        self.beside = [
+            threading.Thread(target=forecasting.run, name="forecasts", daemon=True),
+            threading.Thread(target=predicting.run, name="predictions", daemon=True),
+            threading.Thread(target=training.run, args=(lambda: loop.ready,), name="training", daemon=True),
+        ]
 
     def start(self) -> None:
         """Start the loop; it waits for an older worker to let go of the storage."""
         self.thread.start()
         self.relearning.start()
-        self.forecasts.start()
+        for thread in self.beside:
+            thread.start()
 
     def stop(self) -> None:
         """Stop the loop, which writes its snapshot, and write the submitted values."""
         self.loop.stop.set()
         self.forecasting.end()
+        self.predicting.stop.set()
+        self.training.end()
         if self.thread.ident is not None:
             self.thread.join(_PATIENCE)
         if self.registry:
@@ -66,16 +84,26 @@ class ExporterWing:
         page, loop = wiring.loop(config, folder, context.registry, context.clock)
         source = Prometheus(config.prometheus)
         forecasting = wiring.forecasting(config, source, folder, context.registry, context.clock)
+        predicting, training = wiring.predicting(
+            config, Prometheus(config.prometheus), context.arguments, context.registry, context.clock
+        )
         registry = _registry(config, context) if config.api else None
-        app = web.create(_site(page, loop, forecasting, registry, context), context.registry, context.log)
+        parts = (page.text, forecasting.page, predicting.page.text, *([registry.page] if registry else []))
+        app = web.create(_site(parts, loop, context), context.registry, context.log)
+
+        def newest() -> list[Predictions]:
+            return predicting.newest(context.clock.time())
+
+        app.register_blueprint(prediction_api.page(newest))
         if config.api and registry:
             guard = Guard(config.api, context.log)
             app.register_api(api.create(registry, guard))
+            app.register_api(prediction_api.create(newest, guard))
             if loop.relearning:
                 app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard))
             if loop.rendezvous:
                 app.register_api(score_api.create(lambda: _newest(loop, config, context.clock), guard))
-        return Exporter(app, loop, forecasting, registry)
+        return Exporter(app, loop, forecasting, predicting, training, registry)
 
 
 def _newest(loop: Loop, config: ExporterConfig, clock: Clock) -> ServiceScores | None:
@@ -94,20 +122,18 @@ def _registry(config: ExporterConfig, context: Context) -> Registry:
     return registry
 
 
-def _site(page: Page, loop: Loop, forecasting: Forecasting, registry: Registry | None, context: Context) -> web.Site:
+def _site(parts: Sequence[Part], loop: Loop, context: Context) -> web.Site:
     return web.Site(
         title="Presagio exporter",
         description="Anomaly scores of services, for Prometheus to scrape.",
-        metrics=lambda: metrics(page, forecasting, registry, context.registry, context.clock),
+        metrics=lambda: metrics(parts, context.registry, context.clock),
         ready=lambda: None if loop.ready else "reading history, or Prometheus cannot be asked; see the log",
         reload=context.reload,
+        links={"/predictions": "predicted failures"},
     )
 
 
-def metrics(
-    page: Page, forecasting: Forecasting, registry: Registry | None, own: CollectorRegistry, clock: Clock
-) -> bytes:
+def metrics(parts: Sequence[Part], own: CollectorRegistry, clock: Clock) -> bytes:
     """Return the whole page: nothing of it is computed now but our own counters."""
     now = clock.time()
-    pushed = registry.page(now) if registry else b""
-    return page.text(now) + forecasting.page(now) + pushed + generate_latest(own)
+    return b"".join(part(now) for part in parts) + generate_latest(own)

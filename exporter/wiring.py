@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,21 +17,29 @@ from presagio.detectors.together import Combiner
 from presagio.exporter.config import ExporterConfig, Limits, Signal
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Evaluation, Source, Timing
+from presagio.exporter.failure_config import Failure
+from presagio.exporter.failure_history import condition
 from presagio.exporter.failures import configured_failures, forecast_signals
 from presagio.exporter.feedback_book import MOST, Book
 from presagio.exporter.forecast_metrics import ForecastMetrics
 from presagio.exporter.forecast_worker import Worker
 from presagio.exporter.forecasting import Forecasting, Turn
 from presagio.exporter.history import Reader
+from presagio.exporter.in_charge import InCharge
 from presagio.exporter.in_force import InForce
 from presagio.exporter.lockstep import Rendezvous
 from presagio.exporter.loop import Loop
 from presagio.exporter.metrics import FeedbackMetrics, Metrics
+from presagio.exporter.models import MODELS, Shelf
+from presagio.exporter.panel_reader import live_reader, subject
+from presagio.exporter.predicting import Predicting, Watch
+from presagio.exporter.prediction_metrics import PredictionMetrics
 from presagio.exporter.publish import Page
 from presagio.exporter.relearn import Relearning
 from presagio.exporter.signals import configured, namings
 from presagio.exporter.store import Store
 from presagio.exporter.together import Together
+from presagio.exporter.training_process import Training
 from presagio.toolkit import plugins
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.durable import locked
@@ -127,6 +136,30 @@ def forecasting(
     metrics, log = ForecastMetrics(registry), get_log("exporter.forecasts")
     stale = config.evaluation.stale_after
     return Forecasting(turns, how, source, Worker(), folder, metrics, clock, log, stale)
+
+
+def predicting(
+    config: ExporterConfig, source: Source, arguments: argparse.Namespace, registry: CollectorRegistry, clock: Clock
+) -> tuple[Predicting, Training]:
+    """Return what predicts the failures, and what learns them."""
+    failures = configured_failures(config) if config.predictions.enabled else []
+    folder: Path = arguments.storage_path
+    metrics, log = PredictionMetrics(registry), get_log("exporter.predictions")
+    watches = [_watch(config, source, failure, Shelf(folder / MODELS)) for failure in failures]
+    names = [failure.name for failure in failures]
+    training = Training(
+        names, config.training, arguments, folder / MODELS, metrics, clock, get_log("exporter.training")
+    )
+    return Predicting(watches, config, source, folder, metrics, clock, log), training
+
+
+def _watch(config: ExporterConfig, source: Source, failure: Failure, shelf: Shelf) -> Watch:
+    of = subject(config, failure)
+    naming = None
+    if failure.csv is None:
+        signal = Signal(name=failure.name, query=condition(failure), service_id=failure.service_id)
+        naming = namings(config, [signal])[0]
+    return Watch(live_reader(source, config, of), InCharge(of, shelf, get_log("exporter.predictions")), naming)
 
 
 def relearning(

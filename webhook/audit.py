@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from sqlalchemy import Engine
 
+from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration
 from presagio.webhook import chain, ledger, wiring
 from presagio.webhook.config import FILE, WebhookConfig
@@ -42,7 +43,7 @@ def _list(records: Records, arguments: argparse.Namespace) -> int:
     found = records.recent(arguments.limit, () if arguments.all else _STARTED)
     if arguments.json:
         return _print_json([summary(case).model_dump(mode="json") for case in found])
-    return _print(_table([_COLUMNS, *(_row(case) for case in found)]))
+    return _print([columns([_COLUMNS, *(_row(case) for case in found)])])
 
 
 def _show(records: Records, arguments: argparse.Namespace) -> int:
@@ -89,11 +90,6 @@ def _row(case: Remediation) -> tuple[str, ...]:
     return (str(case.id), clock(case.created_at), case.state, *(str(word or "-") for word in words), took)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
 def _heading(found: Detail) -> list[str]:
     plan = (found.plan or {}).get("summary")
     about = {
@@ -105,7 +101,7 @@ def _heading(found: Detail) -> list[str]:
 
 def _story(found: Detail) -> list[str]:
     rows = [(clock(line.time), line.target.value, line.text or line.reason.value) for line in found.story]
-    return _table(rows)
+    return [columns(rows)]
 
 
 def _print(lines: Iterable[str]) -> int:

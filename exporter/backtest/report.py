@@ -19,11 +19,11 @@ from presagio.exporter.backtest.findings import Findings
 from presagio.exporter.backtest.incidents import Incident
 from presagio.exporter.backtest.measures import Measures
 from presagio.exporter.backtest.moments import Moment, moments
-from presagio.exporter.backtest.progress import progress
 from presagio.exporter.backtest.times import Span, moment, shown
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Timing
+from presagio.exporter.progress import progress
 from presagio.exporter.signals import configured
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.errors import PresagioError
@@ -102,8 +102,8 @@ class Backtest:
         try:
             with ExitStack() as held:
                 write = self._writer(held)
-                told = held.enter_context(progress(total, self.clock, get_log("exporter.backtest")))
-                for one in _from(moments(evaluations, end, meeting, told), span.begin):
+                told = held.enter_context(progress("backtest", total, self.clock, get_log("exporter.backtest")))
+                for one in _from(moments(evaluations, end, meeting, lambda: told(1)), span.begin):
                     found.add(one)
                     write(one)
         except KeyboardInterrupt:

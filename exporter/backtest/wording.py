@@ -10,6 +10,7 @@ from presagio.exporter.backtest.incidents import Incident
 from presagio.exporter.backtest.measures import Measures
 from presagio.exporter.backtest.times import shown
 from presagio.exporter.signals import Key
+from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration, format_value
 
 COLUMNS = ("threshold", "alarms", "false", "false per service-week", "recall", "precision", "median delay")
@@ -49,13 +50,6 @@ def missed(found: Sequence[Measures]) -> list[str]:
         for incident in one.missed:
             least.setdefault(incident, one.threshold)
     return [f"missed from {threshold:g} on: {incident}" for incident, threshold in least.items()]
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows with their cells one below the other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def count(number: int, noun: str) -> str:

@@ -18,7 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
 from presagio.exporter import config as exporter_config
-from presagio.exporter import publish_forecasts, publish_services, submitted
+from presagio.exporter import publish_forecasts, publish_predictions, publish_services, submitted
 from presagio.exporter.api_models import Submission
 from presagio.exporter.config import ExporterConfig
 from presagio.exporter.presets import catalogue
@@ -195,6 +195,7 @@ def created(tmp_path: Path) -> dict[str, tuple[str, list[str]]]:
     found.append((submitted.NAME, "gauge", ["service_id", "metric"]))
     by = {name: "threshold" if "threshold" in name else "horizon" for name in publish_forecasts.FAMILIES}
     found.extend((name, "gauge", [*IDENTITY, label]) for name, label in by.items())
+    found.extend((name, "gauge", ["service_id", "failure", "horizon"]) for name in publish_predictions.FAMILIES)
     of_signals = {publish_services.CONTRIBUTION: ["service_id", "signal"]}
     found.extend((name, "gauge", of_signals.get(name, ["service_id"])) for name in publish_services.FAMILIES)
     open_api = {"authentication": "none"}

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from presagio.exporter.episodes import Episodes, labels, merged
 from presagio.exporter.features import Featuriser
 from presagio.exporter.panel import Channel, Panel
-from presagio.exporter.training import Moments, border, examples, labelled, sampled, split
+from presagio.exporter.training import Moments, examples, labelled, sampled
 from presagio.forecasters.base import Examples
+from presagio.forecasters.splitting import border, split
 
 HOUR = 3600.0
 TIMES = HOUR * np.arange(100, dtype=np.float64)
