@@ -82,7 +82,9 @@ class Worker:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._is_over:
             raise WorkerError("the process of the forecasts was stopped")
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        if self._process is None:
             command = [sys.executable, "-P", "-m", "presagio.exporter.forecast_worker"]
             environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
             self._process = subprocess.Popen(  # noqa: S603 # our own module, nothing from outside
