@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from presagio.detectors.base import Floats
 from presagio.exporter.history import History
 from presagio.exporter.outlook import Outlook
+from presagio.exporter.signals import Key
 
 _KEPT = 48
 _LEAST = 20
@@ -18,6 +19,9 @@ _LEAST = 20
 
 _FORGETS = 0.98
 """By each forecast that is compared what was before counts so much less."""
+
+_HAIR = 1e-9
+"""Share of a value by which it may be beyond a bound: a mean of equal numbers is not always that number."""
 
 
 @dataclass
@@ -38,10 +42,10 @@ class _Tally:
 
 @dataclass(frozen=True)
 class Quality:
-    """scaled_error: below 1 is better than 'it stays as it is', NaN where nothing ever moves. coverage: 0..1."""
+    """scaled_error: below 1 is better than 'it stays as it is', None where nothing ever moves. coverage: 0..1."""
 
     horizon: float
-    scaled_error: float
+    scaled_error: float | None
     coverage: float
 
 
@@ -72,27 +76,30 @@ class ForecastQuality:
         """Yield the quality at each horizon of which enough is known."""
         for horizon, tally in self._tallies.items():
             if tally.count >= _LEAST:
-                scaled = tally.error / tally.naive if tally.naive > 0 else float("nan")
+                scaled = tally.error / tally.naive if tally.naive > 0 else None
                 yield Quality(horizon, scaled, tally.inside / tally.count)
 
     def _compare(self, outlook: Outlook, h: int, history: History) -> None:
-        at = int(np.searchsorted(history.times, outlook.time + outlook.horizons[h] - 1e-6))
-        index = {key: row for row, key in enumerate(history.keys)}
-        rows = np.array([index.get(key, -1) for key in outlook.keys], dtype=np.int64)
-        came = (
-            np.where(rows >= 0, history.values[rows, at], np.nan) if len(history.keys) else np.full(len(rows), np.nan)
-        )
-        naive, error = np.abs(came - outlook.now), np.abs(came - outlook.mean[:, h])
+        time = outlook.time + outlook.horizons[h]
+        if time < history.times[0]:
+            return  # it came while nobody looked, and is forgotten by now
+        came, scale = _at(history, outlook.keys, time)
+        naive, error = np.abs(came - outlook.now) / scale, np.abs(came - outlook.mean[:, h]) / scale
         known = np.isfinite(naive) & np.isfinite(error)
-        inside = (outlook.lower[:, h] <= came) & (came <= outlook.upper[:, h])
-        scale = _scale(history)[rows][known] if known.any() else naive[known]
+        hair = _HAIR * np.abs(came)
+        inside = (outlook.lower[:, h] - hair <= came) & (came <= outlook.upper[:, h] + hair)
         tally = self._tallies.setdefault(outlook.horizons[h], _Tally())
-        tally.add(error[known] / scale, naive[known] / scale, inside[known].astype(np.float64))
+        tally.add(error[known], naive[known], inside[known].astype(np.float64))
 
 
-def _scale(history: History) -> Floats:
-    """Return the usual size of each series' movements, so that series of many sizes count alike."""
+def _at(history: History, keys: Sequence[Key], time: float) -> tuple[Floats, Floats]:
+    """Return what came of some series at a time, NaN where that is not known, and the usual size of their movements.
+
+    Series of many sizes count alike so.
+    """
+    index = {key: row for row, key in enumerate(history.keys)}
+    rows = np.array([index.get(key, -1) for key in keys], dtype=np.int64)  # -1: the one added at the end
     moves = np.abs(np.diff(history.values, axis=1))
-    count = np.maximum((~np.isnan(moves)).sum(axis=1), 1)
-    mean = np.nansum(moves, axis=1) / count
-    return np.where(mean > 0, mean, 1.0)
+    usual = np.nansum(moves, axis=1) / np.maximum((~np.isnan(moves)).sum(axis=1), 1)
+    at = int(np.searchsorted(history.times, time - 1e-6))
+    return np.append(history.values[:, at], np.nan)[rows], np.append(np.where(usual > 0, usual, 1.0), 1.0)[rows]

@@ -182,7 +182,8 @@ class Forecasting:
         self.metrics.series.labels(name).set(len(newest.keys))
         for quality in turn.quality.told():
             horizon = format_duration(quality.horizon)
-            self.metrics.error.labels(name, horizon).set(quality.scaled_error)
+            if quality.scaled_error is not None:
+                self.metrics.error.labels(name, horizon).set(quality.scaled_error)
             self.metrics.coverage.labels(name, horizon).set(quality.coverage)
 
     def _publish(self) -> None:
