@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from presagio.forecasters.base import ForecasterParams
+from presagio.toolkit import plugins
+from presagio.toolkit.errors import PluginError
 from presagio.toolkit.labels import Name
 from presagio.toolkit.schema import Finding, Model
 from presagio.toolkit.units import Duration, format_duration
@@ -72,3 +75,15 @@ class ForecastsConfig(Model):
         if self.lookback < 10 * self.step:
             remedy = f"at least ten steps ({format_duration(10 * self.step)})"
             yield Finding((*path, "lookback"), remedy, format_duration(self.lookback))
+        yield from self._forecaster(path)
+
+    def _forecaster(self, path: tuple[str | int, ...]) -> Iterator[Finding]:
+        try:
+            params: type[ForecasterParams] = plugins.load(plugins.FORECASTERS, self.forecaster).Params
+            params.model_validate(self.params)
+        except PluginError as error:
+            yield Finding((*path, "forecaster"), "an installed forecaster", str(error))
+        except ValidationError as error:
+            for one in error.errors():
+                remedy = f"a valid parameter of {self.forecaster!r} ({one['msg'].lower()})"
+                yield Finding((*path, "params", *one["loc"]), remedy, repr(one["input"]))
