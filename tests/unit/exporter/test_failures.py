@@ -7,6 +7,7 @@ import pytest
 from presagio.exporter.config import ExporterConfig
 from presagio.exporter.failure_config import Failure, Limit
 from presagio.exporter.failures import configured_failures, forecast_signals
+from presagio.exporter.forecast_config import ForecastsConfig
 from presagio.exporter.presets import catalogue
 
 SIGNALS: list[dict[str, Any]] = [
@@ -94,3 +95,9 @@ class TestWhatIsForecast:
         assert names == {
             "node_filesystem_utilisation", "node_filesystem_inodes_utilisation", "node_memory_utilisation"
         }  # fmt: skip
+
+
+def test_an_unknown_forecaster_is_a_finding_with_the_nearest() -> None:
+    (finding,) = ForecastsConfig(forecaster="quik").lint(("forecasts",))
+    assert finding.path == ("forecasts", "forecaster")
+    assert finding.got.endswith("did you mean 'quick'?")
