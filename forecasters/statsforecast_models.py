@@ -1,9 +1,8 @@
 """The statistical models of statsforecast, on a history that they can afford and from many moments of the past.
 
 Their cost grows with the samples and, steeply, with the length of the season: a day of five minutes is beyond them.
-So they see means over hours, a season of 24, and their path is interpolated between them. Each series is fitted
-twice: on all of it for the forecast, and on its earlier half for the errors of rolling origins in the later one, to
-which the fitted model is brought forward without fitting anew (Tashman 2000).
+So they see means over hours, a season of 24, and their path is interpolated between them. To the moments of the past
+whose errors are measured a fitted model is brought forward without fitting it anew.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from presagio.forecasters.base import Floats, ForecasterParams, Ints
-from presagio.forecasters.conformal import quantiles
-from presagio.forecasters.plain import Plain, actual
+from presagio.forecasters.learnt import Learnt
 from presagio.forecasters.preparation import History
 
 DAY, WEEK = 86_400.0, 604_800.0
@@ -59,12 +57,10 @@ def blocks(history: History, end: int, size: int, most: int) -> Blocks:
     return Blocks(part.reshape(len(part), count, size).mean(axis=2), size, end)
 
 
-class Statistical(Plain):
+class Statistical(Learnt):
     """One model for each series; it falls back on the last value where there is too little to fit."""
 
     Params = StatisticalParams
-    origins = 48
-    """Moments of the past that the errors are from."""
 
     def __init__(self, params: StatisticalParams, seed: int = 0) -> None:
         super().__init__(params, seed)
@@ -86,24 +82,6 @@ class Statistical(Plain):
             found = self._row(means[begin:], seen, origins, leads, season)
             path[row] = path[row] if found is None else found
         return path
-
-    def past(self, length: int) -> Ints:
-        """Return the moments of the past to compare with: evenly over the later half."""
-        if length < 2 * _FEWEST:
-            return np.array([], dtype=np.int64)
-        return np.unique(np.linspace(length // 2, length - 2, self.origins).round().astype(np.int64))
-
-    def errors(self, history: History, leads: Ints, step: float) -> Floats:
-        """Return what came less what was said [n, o, h]."""
-        origins = self.past(history.length)
-        if not len(origins):
-            return np.full((len(history.values), 1, len(leads)), np.nan)
-        return actual(history, origins, leads) - self.path(history, origins, leads, step)
-
-    def _whole(self, history: History, leads: Ints, step: float) -> tuple[Floats, Floats]:
-        mean = self.path(history, np.array([history.length - 1]), leads, step)[:, 0]
-        mean = np.where(np.isnan(mean), history.newest[:, None], mean)
-        return mean, quantiles(mean, self.errors(history, leads, step), leads.tolist(), self.params.levels)
 
     def _row(self, means: Floats, seen: Blocks, origins: Ints, leads: Ints, season: int) -> Floats | None:
         """Return the path [o, h] of one series from its means[c], None if there is nothing to fit."""
