@@ -132,6 +132,11 @@ class Trainer:
         """Return whether the new one takes over: both are held against the same newest time."""
         used = str(getattr(new.predictor, "used", of.failure.predictor))
         name, earlier = of.failure.name, learnt.earlier
+        least = new.predictor.params.min_failures
+        if used != of.failure.predictor and earlier.distinct < least:
+            told = f"{earlier.distinct} failures are known and {least} are needed to learn from"
+            until = f"{told}; until then the forecast of the limit speaks alone"
+            return Outcome(name, horizon, Result.TOO_FEW, until, "", earlier.distinct, len(earlier))
 
         def outcome(result: Result, why: str, old: Quality | None = None) -> Outcome:
             return Outcome(name, horizon, result, why, used, earlier.distinct, len(earlier), new.quality, old)

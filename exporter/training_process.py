@@ -127,7 +127,9 @@ class Training:
 
 
 def _ends_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # not sys.stdin: a thread that waits in it would break the interpreter's end
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGINT)
     # what does not heed an interrupt, such as a long call into a library, ends all the same
     threading.Event().wait(_PATIENCE)

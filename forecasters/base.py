@@ -151,6 +151,7 @@ class FailurePredictor(Protocol):
     """
 
     Params: ClassVar[type[PredictorParams]]
+    params: PredictorParams
 
     def fit(self, examples: Examples, progress: Progress) -> Self:
         """Learn, and calibrate on the latest part of the examples, which is later than what was fitted on.

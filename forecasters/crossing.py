@@ -12,6 +12,9 @@ from presagio.forecasters.calibration import Calibration, calibration, logit
 COLUMN = "crossing"
 """The feature that is the forecast's own probability; there is none where a failure has no limit."""
 
+_UNPROVEN = Calibration(lowest=0.001, highest=0.99)
+"""What no failure was held against yet may not be surer than that."""
+
 _PLAIN = 0.05
 """Probability that reasons are told against before any base rate is known."""
 
@@ -24,7 +27,7 @@ class Crossing:
     def __init__(self, params: PredictorParams | None = None, seed: int = 0) -> None:
         self.params = params or PredictorParams()
         self.seed = seed
-        self.calibration = Calibration()
+        self.calibration = _UNPROVEN
         self.base = _PLAIN
 
     def fit(self, examples: Examples, progress: Progress) -> Self:

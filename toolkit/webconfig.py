@@ -56,11 +56,14 @@ class Guard:
     def __init__(self, config: AuthConfig, log: Log) -> None:
         self.config = config
         self.log = log
+        self._has_warned = False
 
     def protect(self, scaffold: Scaffold) -> None:
         """Check each request to an app or a blueprint. Raises SecretError if there is no key to check against."""
         if self.config.authentication == "none":
-            self.log.warning("authentication is off: everybody may use the API")
+            if not self._has_warned:
+                self.log.warning("authentication is off: everybody may use the API")
+            self._has_warned = True
             return
         self.keys()
         scaffold.before_request(self.check)

@@ -79,7 +79,8 @@ def test_the_constructor_only_stores(name: str) -> None:
 def test_probabilities_are_probabilities_and_never_certain(fitted: FailurePredictor) -> None:
     said = fitted.predict(LATER.inputs)
     assert said.shape == (len(LATER),)
-    assert ((said > 0) & (said < 1)).all()
+    assert said.min() > 0
+    assert said.max() < 1
 
 
 def test_what_fails_is_likelier_than_what_does_not(fitted: FailurePredictor) -> None:
@@ -109,7 +110,8 @@ def test_what_was_learnt_comes_back_from_its_state(name: str, fitted: FailurePre
 
 
 def test_its_state_is_arrays_that_need_no_pickle(fitted: FailurePredictor) -> None:
-    assert all(isinstance(value, np.ndarray) and value.dtype != object for value in fitted.state().values())
+    assert {type(value) for value in fitted.state().values()} == {np.ndarray}
+    assert all(value.dtype != object for value in fitted.state().values())
 
 
 def test_a_state_of_something_else_is_refused(name: str) -> None:
@@ -153,7 +155,9 @@ def test_with_too_few_failures_it_says_so_or_lets_the_forecast_speak(name: str, 
     if hasattr(found, "used") or name == "forecast":
         found.fit(known, silent)
         assert getattr(found, "used", name) == "forecast"
-        np.testing.assert_allclose(found.predict(LATER.inputs), LATER.inputs.features[:, -1], atol=1e-5)
+        np.testing.assert_allclose(
+            found.predict(LATER.inputs), np.clip(LATER.inputs.features[:, -1], 0.001, 0.99), atol=1e-6
+        )
     else:
         with pytest.raises(TooFewFailuresError, match=f"^{few} failures are known and 8 are needed"):
             found.fit(known, silent)
