@@ -178,13 +178,16 @@ class Forecasting:
     def _tell(self, turn: Turn, newest: Outlook) -> None:
         name = turn.signal.name
         self.metrics.forecasts.labels(name).inc()
-        self.metrics.last.labels(name).set(newest.time)
-        self.metrics.series.labels(name).set(len(newest.keys))
+        self._count(name, newest)
         for quality in turn.quality.told():
             horizon = format_duration(quality.horizon)
             if quality.scaled_error is not None:
                 self.metrics.error.labels(name, horizon).set(quality.scaled_error)
             self.metrics.coverage.labels(name, horizon).set(quality.coverage)
+
+    def _count(self, name: str, newest: Outlook) -> None:
+        self.metrics.last.labels(name).set(newest.time)
+        self.metrics.series.labels(name).set(len(newest.keys))
 
     def _publish(self) -> None:
         found = self.outlooks(self.clock.time())
@@ -199,6 +202,7 @@ class Forecasting:
             if newest is not None and abs(now - newest.time) <= self.stale_after:
                 turn.newest = newest
                 turn.due = self._next(turn, newest.time)
+                self._count(turn.signal.name, newest)
         self._publish()
 
     def _fails(self, name: str, reason: str, error: Exception) -> None:

@@ -267,6 +267,8 @@ class TestRestart:
         second.run(1)
         assert second.forecasting.page(second.clock.now) == page
         assert second.worker.tasks == []
+        assert second.value("last_forecast_timestamp_seconds", signal="disk") == START
+        assert second.value("forecast_series", signal="disk") == 2
         second.run(120)
         assert {name for _, name in second.moments()} == {"load", "disk"}
 
