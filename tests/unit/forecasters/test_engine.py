@@ -1,0 +1,59 @@
+"""A forecast is the same wherever it is made."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from presagio.forecasters.base import Floats
+from presagio.forecasters.engine import LOCAL, EngineError, Model, forecast
+
+STEP, HORIZONS = 900.0, [3600.0, 86_400.0]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    distributed: Any = pytest.importorskip("dask.distributed", reason="the distributed extra is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as made:
+        yield made.scheduler_address.replace("tcp://", "dask://")
+
+
+def histories(count: int) -> Floats:
+    rng = np.random.default_rng(5)
+    day = np.arange(6 * 96) / 96
+    return 10 + rng.uniform(0, 3, (count, 1)) * np.sin(2 * np.pi * day) + rng.normal(0, 0.3, (count, len(day)))
+
+
+@pytest.mark.parametrize("name", ["quick", "auto_theta"])
+def test_two_workers_give_the_same_numbers(cluster: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("presagio.forecasters.engine._ROWS", 3)
+    model, history = Model(name, {"levels": (0.1, 0.9), "maximum": 12.0}), histories(8)
+    here = forecast(LOCAL, model, history, STEP, HORIZONS)
+    there = forecast(cluster, model, history, STEP, HORIZONS)
+    assert there.levels == here.levels
+    np.testing.assert_allclose(there.mean, here.mean, rtol=1e-9)
+    np.testing.assert_allclose(there.quantiles, here.quantiles, rtol=1e-9)
+
+
+def test_no_series_need_no_cluster() -> None:
+    found = forecast("dask://127.0.0.1:1", Model("naive", {}), np.zeros((0, 20)), STEP, HORIZONS)
+    assert found.mean.shape == (0, 2)
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(EngineError, match="no engine 'spark://x'; there are 'local' and 'dask://host:port'"):
+        forecast("spark://x", Model("naive", {}), histories(1), STEP, HORIZONS)
+
+
+def test_what_a_forecaster_raises_comes_back(cluster: str) -> None:
+    with pytest.raises(ValueError, match="minimum below maximum"):
+        forecast(cluster, Model("naive", {"minimum": 2.0, "maximum": 1.0}), histories(1), STEP, HORIZONS)
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("presagio.forecasters.engine._PATIENCE", "0.2s")
+    with pytest.raises(EngineError, match=r"no Dask scheduler at '127.0.0.1:1' .*set engine: local"):
+        forecast("dask://127.0.0.1:1", Model("naive", {}), histories(1), STEP, HORIZONS)
