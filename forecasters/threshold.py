@@ -55,8 +55,12 @@ def time_to_threshold(
     forecast: Forecast, horizons: Sequence[float], limit: Floats, direction: Side, now: Floats
 ) -> Reach:
     """Return how long until limit[n] is reached; horizons are ascending, in seconds; now[n] is the newest value."""
-    chance, times = _from_now(forecast, horizons, limit, direction, now)
-    return Reach(_first(chance, times, MEDIAN), _first(chance, times, EARLY))
+    times = np.concatenate([[0.0], np.asarray(horizons, dtype=np.float64)])
+    if direction == "above":
+        paths = [np.column_stack([now, _quantile(forecast, 1.0 - level)]) for level in (MEDIAN, EARLY)]
+        return Reach(*(_first(path, times, limit) for path in paths))
+    paths = [np.column_stack([now, _quantile(forecast, level)]) for level in (MEDIAN, EARLY)]
+    return Reach(*(_first(-path, times, -limit) for path in paths))
 
 
 def crossing(
@@ -88,13 +92,27 @@ def _from_now(
     return np.maximum.accumulate(chance, axis=1), np.concatenate([[0.0], np.asarray(horizons, dtype=np.float64)])
 
 
-def _first(chance: Floats, times: Floats, level: float) -> Floats:
-    """Return the first time at which chance[n, t], which never falls, is `level`."""
-    right = (chance < level).sum(axis=1)
-    reached = np.clip(right, 1, len(times) - 1)
-    before, after = (np.take_along_axis(chance, (reached - less)[:, None], axis=1)[:, 0] for less in (1, 0))
+def _quantile(forecast: Forecast, level: float) -> Floats:
+    """Return the path [n, h] of one quantile, which need not be among the forecast's levels."""
+    from scipy.special import ndtri
+
+    z, values = ndtri(np.asarray(forecast.levels, dtype=np.float64)), forecast.quantiles
+    if len(z) == 1:
+        return values[..., 0]
+    right = int(np.clip(np.searchsorted(z, ndtri(level)), 1, len(z) - 1))
+    share = (ndtri(level) - z[right - 1]) / (z[right] - z[right - 1])
+    path: Floats = values[..., right - 1] + share * (values[..., right] - values[..., right - 1])
+    return path
+
+
+def _first(path: Floats, times: Floats, limit: Floats) -> Floats:
+    """Return the first time at which path[n, t], the first of which is now, is at or above limit[n]."""
+    there = path >= limit[:, None]
+    found = there.argmax(axis=1)
+    right = np.maximum(found, 1)
+    before, after = (np.take_along_axis(path, (right - less)[:, None], axis=1)[:, 0] for less in (1, 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(after > before, (level - before) / (after - before), 0.0)
-    found = times[reached - 1] + np.clip(share, 0.0, 1.0) * (times[reached] - times[reached - 1])
-    found = np.where(right == 0, 0.0, np.where(right == len(times), np.inf, found))
-    return np.where(np.isnan(chance).any(axis=1), np.nan, found)
+        share = np.where(after > before, (limit - before) / (after - before), 1.0)
+    time = times[right - 1] + np.clip(share, 0.0, 1.0) * (times[right] - times[right - 1])
+    time = np.where(there.any(axis=1), np.where(found == 0, 0.0, time), np.inf)
+    return np.where(np.isnan(path[:, 1:]).any(axis=1) | np.isnan(limit), np.nan, time)

@@ -38,8 +38,24 @@ def test_a_bell_curve_is_met_between_its_quantiles_and_beyond_them(limit: float)
 
 def test_a_line_reaches_the_limit_when_it_does() -> None:
     found = time_to_threshold(normal(line(0.5, 0.02), 0.01), HORIZONS, of(0.75), "above", of(0.5))
-    assert found.median == pytest.approx(12.5 * HOUR, rel=0.03)
+    assert found.median == pytest.approx(12.5 * HOUR)
+    assert found.early == pytest.approx((0.25 - 0.01 * norm.ppf(0.9)) / 0.02 * HOUR)
     assert 11 * HOUR < found.early[0] < found.median[0]
+
+
+def test_within_the_first_horizon_the_way_from_now_is_straight() -> None:
+    found = time_to_threshold(normal(line(0.5, 0.4), 0.0), HORIZONS, of(0.6), "above", of(0.5))
+    assert found.median == pytest.approx(0.25 * HOUR)
+    found = time_to_threshold(normal(line(0.5, 0.4), 0.0), HORIZONS, of(0.6), "above", of(np.nan))
+    assert found.median == pytest.approx(HOUR)  # not known before
+
+
+def test_a_level_that_the_forecast_does_not_have_is_read_between_and_beyond_its_own() -> None:
+    sure = time_to_threshold(normal(line(0.5, 0.02), 0.05), HORIZONS, of(0.75), "above", of(0.5))
+    few = normal(line(0.5, 0.02), 0.05, (0.3, 0.6))
+    found = time_to_threshold(few, HORIZONS, of(0.75), "above", of(0.5))
+    assert found.early == pytest.approx(sure.early)
+    assert found.median == pytest.approx(sure.median)
 
 
 def test_downwards_is_upwards_in_a_mirror() -> None:
