@@ -35,6 +35,10 @@ class History:
         """How many times there are."""
         return int(self.values.shape[1])
 
+    def rows(self, rows: Ints | Bools) -> History:
+        """Return some of the series."""
+        return History(self.values[rows], self.came[rows], self.first[rows], self.newest[rows], self.run[rows])
+
 
 def prepare(raw: Floats) -> History:
     """Return raw[n, t] prepared; a hole is bridged by a straight line, one at the end by the last sample."""

@@ -146,8 +146,6 @@ class AutoTheta(Statistical):
 class Mstl(Statistical):
     """Day and week taken off by LOESS (Bandara, Hyndman and Bergmeir 2021), the rest by exponential smoothing."""
 
-    origins = 24
-
     def model(self, season: int, length: int) -> Any:
         """Return statsforecast's MSTL, with the week where there are two of them."""
         from statsforecast.models import MSTL, AutoETS

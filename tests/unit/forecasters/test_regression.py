@@ -8,6 +8,7 @@ from presagio.forecasters.moving import means
 from presagio.forecasters.naive import Naive
 from presagio.forecasters.preparation import prepare
 from presagio.forecasters.regression import Regression, RegressionParams
+from presagio.forecasters.rolling import past_of
 from presagio.forecasters.usual_day import UsualDay, UsualDayParams
 
 STEP = 300.0
@@ -57,7 +58,7 @@ def test_it_errs_less_than_the_last_value_and_the_usual_day_where_both_tell_some
     values = 10 + 8 * np.sin(2 * np.pi * DAYS) + walk(pull=0.01) - 10 + noise(0.1, seed=9)
     history, leads = prepare(values[None]), np.array([12])
     found = regression()
-    origins = found.past(history.length)
+    origins = past_of(history.length)
     came = values[np.minimum(origins + 12, len(values) - 1)]
 
     def error(path: Floats) -> float:
