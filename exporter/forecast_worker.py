@@ -17,15 +17,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import IO, Any
 
 import numpy as np
 import orjson
 
 from presagio.detectors.base import Floats
+from presagio.exporter.kept_choices import Chooser, KeptChoices
+from presagio.forecasters import engine
 from presagio.forecasters.base import Forecast
+from presagio.forecasters.engine import LOCAL, Model
 from presagio.toolkit import plugins
 from presagio.toolkit.errors import PresagioError
 
@@ -40,13 +43,20 @@ class WorkerError(PresagioError):
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be forecast: history[n, t] by a forecaster with its parameters."""
+    """What is to be forecast: history[n, t] by a forecaster with its parameters.
+
+    The engine `local` keeps what was chosen for the series, known by `names`, at `time` (Unix seconds).
+    """
 
     forecaster: str
     params: Mapping[str, Any]
     step: float
     horizons: tuple[float, ...]
     history: Floats
+    names: Sequence[str]
+    time: float
+    choose_every: float
+    engine: str = LOCAL
 
 
 class Worker:
@@ -59,9 +69,7 @@ class Worker:
 
     def run(self, task: Task) -> tuple[Forecast, float]:
         """Return the forecast and the CPU seconds that it took. Raises WorkerError."""
-        told = {
-            "forecaster": task.forecaster, "params": dict(task.params), "step": task.step, "horizons": task.horizons,
-        }  # fmt: skip
+        told = {one.name: getattr(task, one.name) for one in fields(task) if one.name != "history"}
         with self._lock:
             process = self._started()
             try:
@@ -105,25 +113,29 @@ class Worker:
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer one request after the other until there are no more."""
+    kept = KeptChoices()
     while True:
         try:
             told, arrays = _read(requests)
         except EOFError:
             return
         try:
-            forecast, cpu = _forecast(told, arrays["history"])
+            begun = time.process_time()
+            forecast = _forecast(Task(**told, history=arrays["history"]), kept)
+            cpu = time.process_time() - begun
         except Exception as error:  # a stranger's forecaster may raise anything; the caller logs it
             _write(answers, {"error": f"{type(error).__name__}: {error}"})
         else:
             _write(answers, {"levels": forecast.levels, "cpu": cpu}, mean=forecast.mean, quantiles=forecast.quantiles)
 
 
-def _forecast(told: Mapping[str, Any], history: Floats) -> tuple[Forecast, float]:
-    begun = time.process_time()
-    kind = plugins.load(plugins.FORECASTERS, told["forecaster"])
-    forecaster = kind(kind.Params.model_validate(told["params"]))
-    forecast: Forecast = forecaster.forecast(history, told["step"], told["horizons"])
-    return forecast, time.process_time() - begun
+def _forecast(task: Task, kept: KeptChoices) -> Forecast:
+    kind = plugins.load(plugins.FORECASTERS, task.forecaster)
+    if task.engine != LOCAL or not hasattr(kind, "choose"):
+        model = Model(task.forecaster, task.params)
+        return engine.forecast(task.engine, model, task.history, task.step, task.horizons)
+    chooser: Chooser = kind(kind.Params.model_validate(task.params))
+    return kept.forecast(chooser, task.names, task.history, task.step, task.horizons, task.time, task.choose_every)
 
 
 def _write(pipe: IO[bytes] | None, told: Mapping[str, Any], **arrays: Floats) -> None:

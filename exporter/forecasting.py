@@ -159,18 +159,22 @@ class Forecasting:
 
     def _modelled(self, signal: Signal, history: History) -> Forecast | None:
         """Return the forecast of all series, made in parts; None if it was stopped in between."""
-        asked = levels(self.settings)
-        params = {"levels": asked, **_range(signal), "season": signal.season, **self.settings.params}
-        horizons = grid(self.settings)
+        how, asked = self.settings, levels(self.settings)
+        params = {"levels": asked, **_range(signal), "season": signal.season, **how.params}
+        horizons, time = grid(how), float(history.times[-1])
         parts = [_nothing(len(horizons), asked)]
         for begin in range(0, len(history.keys), _ROWS):
             begun = self.clock.time()
-            values = history.values[begin : begin + _ROWS]
-            task = Task(self.settings.forecaster, params, self.settings.step, horizons, values)
+            rows = slice(begin, begin + _ROWS)
+            names = [f"{signal.name} {key}" for key in history.keys[rows]]
+            task = Task(
+                how.forecaster, params, how.step, horizons, history.values[rows], names, time, how.choose_every,
+                how.engine,
+            )  # fmt: skip
             forecast, cpu = self.worker.run(task)
             self.metrics.duration.labels(signal.name).observe(cpu)
             parts.append(forecast)
-            if self.clock.wait(begun + cpu / self.settings.cpu - self.clock.time(), self.stop):
+            if self.clock.wait(begun + cpu / how.cpu - self.clock.time(), self.stop):
                 return None
         mean = np.concatenate([part.mean for part in parts])
         return Forecast(mean, np.concatenate([part.quantiles for part in parts]), asked)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from presagio.exporter.forecast_worker import Task, Worker, WorkerError, serve
+from presagio.forecasters.auto import Auto, AutoParams
 from presagio.forecasters.base import ForecasterParams
 from presagio.forecasters.quick import Quick
 
@@ -25,7 +27,8 @@ def history(rows: int = 3) -> np.ndarray:
 
 
 def task(forecaster: str = "quick", **params: object) -> Task:
-    return Task(forecaster, {"levels": LEVELS, "maximum": 5.0, **params}, 300.0, HORIZONS, history())
+    told = {"levels": LEVELS, "maximum": 5.0, **params}
+    return Task(forecaster, told, 300.0, HORIZONS, history(), ["a", "b", "c"], 1500.0, 3600.0)
 
 
 def processes(parent: int) -> list[int]:
@@ -59,6 +62,19 @@ def test_it_answers_to_the_bit_what_the_forecaster_says_here(worker: Worker) -> 
     np.testing.assert_array_equal(forecast.quantiles, here.quantiles)
     assert forecast.levels == LEVELS
     assert cpu > 0
+
+
+def test_a_forecaster_that_chooses_says_the_same_through_it(worker: Worker) -> None:
+    here = Auto(AutoParams(levels=LEVELS, maximum=5.0, seconds=0.004)).forecast(history(), 300.0, HORIZONS)
+    for _ in range(2):  # with a choice that is made, and with one that is kept
+        forecast, _ = worker.run(task("auto", seconds=0.004))
+        np.testing.assert_array_equal(forecast.mean, here.mean)
+        np.testing.assert_array_equal(forecast.quantiles, here.quantiles)
+
+
+def test_an_engine_that_is_not_there_is_an_error(worker: Worker) -> None:
+    with pytest.raises(WorkerError, match="forecaster 'quick' failed: EngineError: no engine 'spark://x'"):
+        worker.run(replace(task(), engine="spark://x"))
 
 
 def test_it_is_one_niced_process_that_stays(worker: Worker) -> None:
@@ -123,7 +139,7 @@ import sys
 import numpy as np
 from presagio.exporter.forecast_worker import Task, Worker
 worker = Worker()
-worker.run(Task("naive", {"levels": (0.1, 0.5, 0.9)}, 300.0, (300.0,), np.zeros((1, 50))))
+worker.run(Task("naive", {"levels": (0.1, 0.5, 0.9)}, 300.0, (300.0,), np.zeros((1, 50)), ["a"], 0.0, 9.0))
 print(worker._process.pid, flush=True)
 sys.stdin.read()
 """
