@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from presagio.toolkit import plugins
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "forecasters.md").read_text()
 BATTERY = ROOT / "tests" / "contract" / "test_forecasters.py"
@@ -31,6 +33,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return site
+
+
+@pytest.mark.parametrize("name", plugins.names(plugins.FORECASTERS))
+def test_every_forecaster_that_is_installed_is_on_the_page(name: str) -> None:
+    assert f"`{name}`" in PAGE
 
 
 def test_it_has_about_twenty_lines() -> None:
