@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA := ../shared/data
+TRAIN = $(DATA)
 OUT := results.json
 # what is checked beside the package; empty until it has modules
 MODULES := $(foreach folder,demo benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
@@ -17,7 +18,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ bench-warm-start: $(INSTALLED) ## measure how long two weeks of history take; AR
 
 bench-detection: build/bench/.installed ## how well anomalies are found: DATA=folder OUT=results.json ARGS="--sets nab"
 	@PYTHONPATH=benchmarks build/bench/bin/python -P -m detection --data $(DATA) --out $(OUT) $(ARGS)
+
+bench-prediction: build/bench/.installed ## how well failures are predicted: TRAIN=folder DATA=folder OUT=results.json ARGS="--sets cmapss"
+	@PYTHONPATH=benchmarks build/bench/bin/python -P -m prediction --train $(TRAIN) --data $(DATA) --out $(OUT) $(ARGS)
 
 servers: ## get the servers of both generations into build/servers
 	@$(PYTHON) demo/packages.py install system forky databases
