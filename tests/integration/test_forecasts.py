@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 import urllib.request
@@ -233,6 +234,12 @@ def test_nothing_failed_but_prometheus_and_nothing_was_refused(seen: Seen) -> No
     assert {value for _, value in seen.page.all("forecast_failures_total")} == {0.0}
     assert {value for _, value in seen.page.all("forecast_series_refused")} == {0.0}
     assert "mistake of ours" not in seen.log
+
+
+def test_promtool_finds_nothing_on_the_page(seen: Seen, promtool: Path) -> None:
+    page = seen.page.text.encode()
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_killed_and_without_prometheus_it_says_what_it_said_before(seen: Seen) -> None:

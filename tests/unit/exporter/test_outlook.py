@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from presagio.detectors.base import Floats
 from presagio.exporter.forecast_config import ForecastsConfig, Threshold
 from presagio.exporter.outlook import grid, levels, outlook
 from presagio.exporter.signals import Key
-from presagio.forecasters.base import Forecast
+from presagio.forecasters.base import Forecast, ForecasterParams
+from presagio.forecasters.quick import Quick
 
 HOUR = 3600.0
 KEYS = [Key("a", "disk", ()), Key("b", "disk", ())]
@@ -69,3 +71,36 @@ def test_what_is_there_already_is_reached_in_no_time() -> None:
     got = outlook(0.0, KEYS, np.array([0.5, 0.3]), rising(settings, 0.0, 0.0), settings, bounds)
     assert got.reach["full"].median[0] == 0.0
     assert got.reach["full"].median[1] > 0.0
+
+
+def saws(period: float, low: float, high: float) -> Floats:
+    """Return two weeks of what rises and falls back in each period, seen from 24 moments of it."""
+    now = np.linspace(0, period, 24, endpoint=False)[:, None]
+    ago = 300.0 * np.arange(4031, -1, -1)
+    noise = np.random.default_rng(0).normal(0, 0.001, (24, 4032))
+    return low + (high - low) * ((now - ago) % period) / period + noise
+
+
+@pytest.mark.parametrize(("hours", "limit"), [(24, 0.97), (24, 0.95), (55.2, 0.95), (5, 0.99), (168, 0.97)])
+def test_what_falls_back_each_time_never_gets_there_whenever_one_looks(hours: float, limit: float) -> None:
+    settings, history = ForecastsConfig(), saws(hours * HOUR, 0.6, 0.93)
+    quick = Quick(ForecasterParams(levels=levels(settings), maximum=1.0))
+    forecast = quick.forecast(history, 300.0, grid(settings))
+    keys = [Key(f"{row}", "disk", ()) for row in range(24)]
+    bounds = [(Threshold(name="full", value=limit), np.full(24, limit))]
+    got = outlook(0.0, keys, history[:, -1], forecast, settings, bounds)
+    assert np.isposinf(got.reach["full"].median).all()
+
+
+@pytest.mark.parametrize("hours", [2, 6, 12, 24])
+def test_a_new_leak_is_told_at_half_of_its_way(hours: float) -> None:
+    """From 0.4 to 0.9 within so many hours, after two weeks of 0.4; half of them are over."""
+    settings, ago = ForecastsConfig(), 300.0 * np.arange(4031, -1, -1)
+    noise = np.random.default_rng(0).normal(0, 0.001, (24, 4032))
+    history = 0.4 + 0.5 * np.clip(hours / 2 - ago / HOUR, 0, None) / hours + noise
+    quick = Quick(ForecasterParams(levels=levels(settings), maximum=1.0))
+    forecast = quick.forecast(history, 300.0, grid(settings))
+    bounds = [(Threshold(name="full", value=0.9), np.full(24, 0.9))]
+    keys = [Key(f"{row}", "memory", ()) for row in range(24)]
+    got = outlook(0.0, keys, history[:, -1], forecast, settings, bounds).reach["full"].median
+    assert got == pytest.approx(hours / 2 * HOUR, rel=0.3)
