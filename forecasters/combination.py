@@ -6,6 +6,7 @@ With too few failures to learn from, the forecast speaks alone; without a limit 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import ClassVar, Self
 
 import numpy as np
@@ -27,7 +28,7 @@ from presagio.forecasters.gradient_boosting import LATER
 from presagio.forecasters.splitting import border, split
 from presagio.toolkit import plugins
 
-FORECAST = "forecast"
+FORECAST, LSTM = "forecast", "lstm"
 _JOINT = "combination"
 _VALIDATED = 3
 _INSIDE = "/"
@@ -37,8 +38,9 @@ class CombinationParams(PredictorParams):
     """Which predictors take part."""
 
     members: tuple[str, ...] = Field(
-        ("gradient_boosting", FORECAST), min_length=1, description="predictors that take part, each with its defaults"
-    )
+        ("gradient_boosting", FORECAST, LSTM), min_length=1,
+        description="predictors that take part, each with its defaults; lstm only where PyTorch is installed",
+    )  # fmt: skip
 
 
 class Combination:
@@ -106,8 +108,9 @@ class Combination:
     def _able(self, examples: Examples) -> Sequence[str]:
         """Return the members that can be fitted on the evidence there is."""
         has_forecast = FORECAST in self.params.members and COLUMN in examples.inputs.names
+        absent = {*([] if has_forecast else [FORECAST]), *([] if find_spec("torch") else [LSTM])}
         if examples.distinct >= self.params.min_failures and not examples.failed.all():
-            return [name for name in self.params.members if name != FORECAST or has_forecast]
+            return [name for name in self.params.members if name not in absent]
         if has_forecast:
             return [FORECAST]
         told = f"{examples.distinct} failures are known and {self.params.min_failures} are needed to learn from"

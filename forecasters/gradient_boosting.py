@@ -18,6 +18,9 @@ LATER = 0.3
 _VALIDATED = 3
 """Distinct failures in the later part from which on it tells when to stop."""
 
+_FEWEST_LEAVES, _FAILURES_A_LEAF = 4, 8
+"""Trees as large as the failures allow: thirty failures told apart by thirty leaves are learnt by heart."""
+
 _PLAIN_ROUNDS = 100
 _PATIENCE = 30
 
@@ -29,8 +32,8 @@ class GradientBoostingParams(PredictorParams):
         400, ge=1, description="most trees; fewer where later examples are foretold no better by more"
     )
     learning_rate: float = Field(0.05, gt=0, le=1, description="how much each tree counts")
-    num_leaves: int = Field(15, ge=2, description="most leaves of a tree")
-    min_leaf: int = Field(20, ge=1, description="fewest moments in a leaf")
+    num_leaves: int = Field(31, ge=2, description="most leaves of a tree; one for each eight failures, four at least")
+    min_leaf: int = Field(50, ge=1, description="fewest moments in a leaf")
     feature_fraction: float = Field(0.5, gt=0, le=1, description="share of the features that each tree may use")
 
 
@@ -101,12 +104,13 @@ class GradientBoosting:
         calls: list[Any] = [lambda told: progress((told.iteration + 1) / rounds)]
         if later is not None:
             calls.append(lightgbm.early_stopping(_PATIENCE, verbose=False))
-        return lightgbm.train(self._settings(), data, rounds, valid_sets=checked, callbacks=calls)
+        return lightgbm.train(self._settings(examples.distinct), data, rounds, valid_sets=checked, callbacks=calls)
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, failures: int) -> dict[str, Any]:
         how = self.params
+        leaves = min(how.num_leaves, max(_FEWEST_LEAVES, failures // _FAILURES_A_LEAF))
         return {
-            "objective": "binary", "learning_rate": how.learning_rate, "num_leaves": how.num_leaves,
+            "objective": "binary", "learning_rate": how.learning_rate, "num_leaves": leaves,
             "min_data_in_leaf": how.min_leaf, "feature_fraction": how.feature_fraction, "lambda_l2": 1.0,
             "max_cat_to_onehot": 8, "cat_smooth": 10.0, "seed": self.seed, "num_threads": 1, "deterministic": True,
             "force_row_wise": True, "verbosity": -1,

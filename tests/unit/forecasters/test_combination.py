@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from presagio.forecasters import combination
 from presagio.forecasters.base import Examples, Inputs, TooFewFailuresError
 from presagio.forecasters.combination import Combination, CombinationParams
 
@@ -22,40 +23,43 @@ def examples(crossing_tells: bool, has_limit: bool = True, count: int = 40, seed
     return Examples(inputs, failed, times, groups, failures, np.ones(moments))
 
 
+PAIR = CombinationParams(members=("gradient_boosting", "forecast"))
+
+
 def silent(_: float) -> None:
     """Show no progress."""
 
 
 def test_with_evidence_both_speak() -> None:
-    found = Combination().fit(examples(crossing_tells=True), silent)
+    found = Combination(PAIR).fit(examples(crossing_tells=True), silent)
     assert (found.used, list(found.members)) == ("combination", ["gradient_boosting", "forecast"])
 
 
 def test_a_forecast_that_tells_nothing_has_little_say() -> None:
-    found = Combination().fit(examples(crossing_tells=False), silent)
+    found = Combination(PAIR).fit(examples(crossing_tells=False), silent)
     trees, forecast, _ = found.weights
     assert trees > 5 * forecast
 
 
 def test_without_a_limit_the_trees_speak_alone() -> None:
-    assert Combination().fit(examples(True, has_limit=False), silent).used == "gradient_boosting"
+    assert Combination(PAIR).fit(examples(True, has_limit=False), silent).used == "gradient_boosting"
 
 
 def test_with_few_failures_the_forecast_speaks_alone() -> None:
     few = examples(crossing_tells=True, count=4)
-    found = Combination().fit(few, silent)
+    found = Combination(PAIR).fit(few, silent)
     assert found.used == "forecast"
     assert found.predict(few.inputs) == pytest.approx(np.clip(few.inputs.features[:, 1], 0.001, 0.99), abs=1e-6)
 
 
 def test_with_few_failures_and_no_limit_it_says_how_many_are_needed() -> None:
     with pytest.raises(TooFewFailuresError, match="4 failures are known and 8 are needed to learn from; a limit"):
-        Combination().fit(examples(True, has_limit=False, count=4), silent)
+        Combination(PAIR).fit(examples(True, has_limit=False, count=4), silent)
 
 
 def test_where_one_says_nothing_the_other_stands_in_and_where_none_does_nothing_is_said() -> None:
     whole = examples(crossing_tells=True)
-    found = Combination().fit(whole, silent)
+    found = Combination(PAIR).fit(whole, silent)
     inputs = whole.inputs.rows(np.arange(100))
     inputs.features[:, 1] = np.nan
     assert np.isfinite(found.predict(inputs)).all()
@@ -64,7 +68,17 @@ def test_where_one_says_nothing_the_other_stands_in_and_where_none_does_nothing_
 
 
 def test_a_state_with_the_weights_of_others_is_refused() -> None:
-    state = dict(Combination().fit(examples(crossing_tells=True), silent).state())
+    state = dict(Combination(PAIR).fit(examples(crossing_tells=True), silent).state())
     state["weights"] = np.zeros(7)
     with pytest.raises(ValueError, match="a weight for each of gradient_boosting, forecast"):
-        Combination().restore(state)
+        Combination(PAIR).restore(state)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_sequence_model_takes_part_where_pytorch_is_installed(
+    monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    spec = combination.find_spec("torch") if is_there else None
+    monkeypatch.setattr(combination, "find_spec", lambda _: spec)
+    found = Combination().fit(examples(crossing_tells=True, count=20), silent)
+    assert list(found.members) == ["gradient_boosting", "forecast", *(["lstm"] if is_there else [])]
