@@ -36,10 +36,11 @@ def _widths(errors: Floats, levels: Sequence[float]) -> Floats:
     ordered = np.sort(errors, axis=1)  # NaN last
     count = (~np.isnan(errors)).sum(axis=1)[:, None]
     wanted = np.asarray(levels)[None, :]
-    # outwards: of n errors the k-th largest is exceeded by the next with a chance of k / (n + 1)
-    rank = np.where(wanted > 0.5, np.ceil(wanted * (count + 1)) - 1, np.floor(wanted * (count + 1)) - 1)
-    rank = np.clip(rank, 0, np.maximum(count - 1, 0)).astype(np.int64)
-    return np.take_along_axis(ordered, rank, axis=1)
+    # of n errors the k-th largest is exceeded by the next with a chance of k / (n + 1); between two, between them
+    rank = np.clip(wanted * (count + 1) - 1, 0, np.maximum(count - 1, 0))
+    below, above = np.floor(rank).astype(np.int64), np.ceil(rank).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, each, axis=1) for each in (below, above))
+    return np.asarray(low + (rank - below) * (high - low), dtype=np.float64)
 
 
 def _stretched(widths: Floats, known: Floats, leads: Floats) -> Floats:

@@ -1,7 +1,8 @@
-"""What forecasters that must be fitted have in common: two fits for each series, one of them for honest errors.
+"""What forecasters that must be fitted have in common: a fit for the forecast, and others for honest errors.
 
-One fit is on all of the history, for the forecast. The other is on its earlier half, and looks ahead from many
-moments of the later one (rolling origins, Tashman 2000): its errors are of a future that it has not seen.
+One fit is on all of the history, for the forecast. The others are on its first quarter, half, and three quarters, and
+each looks ahead from many moments of what comes next (rolling origins, Tashman 2000): these errors are of a future
+that was not seen.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from presagio.forecasters.rolling import errors_of
 
 class Learnt(Plain, ABC):
     """A forecaster whose `path` fits on what came before the first of the origins, which ascend."""
+
+    fits = 3
 
     def _whole(self, history: History, leads: Ints, step: float) -> tuple[Floats, Floats]:
         mean = self.path(history, np.array([history.length - 1]), leads, step)[:, 0]

@@ -48,6 +48,8 @@ class Plain(ABC):
     """A forecaster that can look ahead from any moment of the past. The constructor only stores."""
 
     Params: ClassVar[type[ForecasterParams]] = ForecasterParams
+    fits: ClassVar[int] = 1
+    """Into how many parts the past is divided, each forecast by a fit on what came before; 1: nothing is fitted."""
 
     def __init__(self, params: ForecasterParams, seed: int = 0) -> None:
         self.params = params

@@ -6,8 +6,9 @@ import pytest
 from presagio.forecasters.auto import Auto, AutoParams
 from presagio.forecasters.base import Floats, ForecasterParams
 from presagio.forecasters.naive import Naive
+from presagio.forecasters.plain import origins_of
 from presagio.forecasters.preparation import prepare
-from presagio.forecasters.rolling import errors_of, past_of, weighted_median, weights_of
+from presagio.forecasters.rolling import errors_of, weighted_median, weights_of
 
 STEP = 300.0
 PER_DAY = 288
@@ -48,7 +49,7 @@ def test_without_errors_all_have_the_same_say() -> None:
 def test_errors_are_those_of_what_came() -> None:
     values = np.arange(100.0)
     found = errors_of(Naive(ForecasterParams()), prepare(values[None]), np.array([1, 30]), STEP)
-    assert found.shape == (1, len(past_of(100)), 2)
+    assert found.shape == (1, len(origins_of(100)), 2)
     assert np.nanmedian(found[0, :, 1]) == pytest.approx(30)
     assert np.isnan(found[0, -1, 1])
 

@@ -6,9 +6,9 @@ import pytest
 from presagio.forecasters.base import Floats, ForecasterParams
 from presagio.forecasters.moving import means
 from presagio.forecasters.naive import Naive
+from presagio.forecasters.plain import origins_of
 from presagio.forecasters.preparation import prepare
 from presagio.forecasters.regression import Regression, RegressionParams
-from presagio.forecasters.rolling import past_of
 from presagio.forecasters.usual_day import UsualDay, UsualDayParams
 
 STEP = 300.0
@@ -58,7 +58,7 @@ def test_it_errs_less_than_the_last_value_and_the_usual_day_where_both_tell_some
     values = 10 + 8 * np.sin(2 * np.pi * DAYS) + walk(pull=0.01) - 10 + noise(0.1, seed=9)
     history, leads = prepare(values[None]), np.array([12])
     found = regression()
-    origins = past_of(history.length)
+    origins = origins_of(history.length)
     came = values[np.minimum(origins + 12, len(values) - 1)]
 
     def error(path: Floats) -> float:
