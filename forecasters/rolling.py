@@ -9,13 +9,9 @@ from typing import Self
 import numpy as np
 
 from presagio.forecasters.base import Bools, Floats, Ints
-from presagio.forecasters.plain import Plain, actual
+from presagio.forecasters.plain import Plain, actual, origins_of
 from presagio.forecasters.preparation import History
 
-ORIGINS = 48
-"""Moments of the past that are forecast from."""
-
-_FEWEST = 16
 _KNOWN = 3
 """Errors from which on a model is weighed at all."""
 
@@ -48,7 +44,7 @@ class Choice:
         weights = np.concatenate([one.weights for one in parts])
         return cls(parts[0].members, weights, np.concatenate([one.errors for one in parts]))
 
-    def rows(self, rows: Ints | Bools) -> Choice:
+    def rows(self, rows: Ints | Bools | slice) -> Choice:
         """Return the choice for some of the series."""
         return Choice(self.members, self.weights[rows], self.errors[rows])
 
@@ -57,19 +53,14 @@ class Choice:
         return [[self.members[number] for number in row] for row in self.weights.argmax(axis=-1)]
 
 
-def past_of(length: int) -> Ints:
-    """Return the moments of the past to forecast from: evenly over the later half."""
-    if length < _FEWEST:
-        return np.array([], dtype=np.int64)
-    return np.unique(np.linspace(length // 2, length - 2, ORIGINS).round().astype(np.int64))
-
-
 def errors_of(model: Plain, history: History, leads: Ints, step: float) -> Floats:
     """Return what came less what a model said [n, o, h]; NaN where it is not known."""
-    origins = past_of(history.length)
+    origins = origins_of(history.length)
     if not len(origins):
         return np.full((len(history.values), 1, len(leads)), np.nan)
-    return actual(history, origins, leads) - model.path(history, origins, leads, step)
+    parts = [part for part in np.array_split(origins, model.fits) if len(part)]
+    said = np.concatenate([model.path(history, part, leads, step) for part in parts], axis=1)
+    return np.asarray(actual(history, origins, leads) - said, dtype=np.float64)
 
 
 def weights_of(errors: Floats) -> Floats:
