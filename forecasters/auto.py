@@ -19,7 +19,7 @@ from presagio.forecasters.conformal import quantiles
 from presagio.forecasters.naive import Naive
 from presagio.forecasters.plain import Plain, leads_of
 from presagio.forecasters.preparation import History, prepare
-from presagio.forecasters.quick import Quick
+from presagio.forecasters.quick import Quick, followed
 from presagio.forecasters.regression import Regression, RegressionParams
 from presagio.forecasters.rolling import Choice, errors_of, weighted_median, weights_of
 from presagio.forecasters.statsforecast_models import AutoEts, AutoTheta, Mstl, StatisticalParams
@@ -92,10 +92,10 @@ class Auto:
             return Forecast(mean, np.repeat(mean[..., None], len(self.params.levels), axis=-1), self.params.levels)
         chosen = choice or self.choose(history, step_seconds, horizons)
         mean = np.full((len(history), len(leads)), np.nan)
+        spread = np.full((*mean.shape, len(self.params.levels)), np.nan)
         for at, part in zip(range(0, len(history), _ROWS), _parts(history), strict=True):
             rows = slice(at, at + len(part))
-            mean[rows] = self._mean(prepare(part), leads, step_seconds, chosen.weights[rows], chosen.members)
-        spread = quantiles(mean, chosen.errors, leads.tolist(), self.params.levels)
+            mean[rows], spread[rows] = self._part(prepare(part), leads, step_seconds, chosen.rows(rows))
         low, high = self.params.minimum, self.params.maximum
         return Forecast(np.clip(mean, low, high), np.clip(spread, low, high), self.params.levels)
 
@@ -114,6 +114,12 @@ class Auto:
         errors = [errors_of(one, history, leads, step) for one in members.values()]
         weights = weights_of(np.stack(errors))
         return Choice(tuple(members), weights, weighted_median(np.stack(errors, axis=-1), weights[:, None]))
+
+    def _part(self, history: History, leads: Ints, step: float, choice: Choice) -> tuple[Floats, Floats]:
+        """Return mean and quantiles; a trend that has just begun is followed: no error of the past knows of it."""
+        mean = self._mean(history, leads, step, choice.weights, choice.members)
+        spread = quantiles(mean, choice.errors, leads.tolist(), self.params.levels)
+        return followed(history, leads, self.params.levels, mean, spread)
 
     def _mean(self, history: History, leads: Ints, step: float, weights: Floats, names: Sequence[str]) -> Floats:
         """Return the mean [n, h]; a model that no series has a weight for is not even fitted."""

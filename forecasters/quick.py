@@ -7,6 +7,7 @@ has had, and beyond its noise, it is followed instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,9 @@ _SEEN = 8
 
 _UNHEARD = 1.5
 _CERTAIN = 4.0
+_STEADY = 0.3
+"""Share of a new slope that each half of its window has at least."""
+
 _UNSURE = 0.25
 """Share of a new slope that is taken for its standard error beside what its noise tells: it may stop tomorrow."""
 
@@ -77,7 +81,7 @@ class Quick(Plain):
         mean = _mixed([one.path(history, last, leads, step) for one in self.members()], weights)[:, 0]
         mean = np.where(np.isnan(mean), history.newest[:, None], mean)
         spread = quantiles(mean, errors, leads.tolist(), self.params.levels)
-        return self._followed(mean, spread, _trend(history, leads))
+        return followed(history, leads, self.params.levels, mean, spread)
 
     def _weigh(self, history: History, origins: Ints, leads: Ints, step: float) -> tuple[list[Floats], Floats]:
         """Return each member's weight [n, 1, h], and the errors [n, o, h] of all of them so weighed."""
@@ -89,12 +93,17 @@ class Quick(Plain):
         weights = _weights(sizes)
         return list(weights), _mixed(each, list(weights))
 
-    def _followed(self, mean: Floats, spread: Floats, trend: Trend) -> tuple[Floats, Floats]:
-        from scipy.special import ndtri
 
-        wide = trend.mean[..., None] + trend.spread[..., None] * ndtri(np.asarray(self.params.levels))
-        there = trend.there[:, None]
-        return np.where(there, trend.mean, mean), np.where(there[..., None], wide, spread)
+def followed(
+    history: History, leads: Ints, levels: Sequence[float], mean: Floats, spread: Floats
+) -> tuple[Floats, Floats]:
+    """Return mean [n, h] and quantiles [n, h, q] of a forecast, or of the new trend of the series that have one."""
+    from scipy.special import ndtri
+
+    trend = _trend(history, leads)
+    wide = trend.mean[..., None] + trend.spread[..., None] * ndtri(np.asarray(levels))
+    there = trend.there[:, None]
+    return np.where(there, trend.mean, mean), np.where(there[..., None], wide, spread)
 
 
 def _size(errors: Floats, recent: Floats) -> Floats:
@@ -155,4 +164,12 @@ def _new(sums: Sums, window: int) -> tuple[Floats, Line]:
     most = np.where(past.count >= window / 2, np.abs(past.slope), 0.0).max(axis=1, keepdims=True)
     certainty = np.abs(now.slope) / np.maximum(now.error, 1e-300)
     is_new = (np.abs(now.slope) > _UNHEARD * most) & (certainty > _CERTAIN) & (now.count >= window)
-    return np.where(is_new, certainty, 0.0), now
+    return np.where(is_new & _steady(sums, now, window), certainty, 0.0), now
+
+
+def _steady(sums: Sums, now: Line, window: int) -> Bools:
+    """Return whether both halves of the window rise, or fall, as the whole does [n, 1]: no step and no spike does."""
+    last, half = sums.history.length - 1, window // 2
+    halves = [sums.line(np.array([origin]), half).slope for origin in (last, last - half)]
+    least = _STEADY * np.abs(now.slope)
+    return np.asarray(np.minimum(*(np.sign(now.slope) * slope for slope in halves)) >= least, dtype=np.bool_)

@@ -91,3 +91,13 @@ def test_intervals_are_as_wide_as_the_errors_were() -> None:
 def test_there_may_be_no_series() -> None:
     chosen = auto().choose(np.zeros((0, 100)), STEP, HORIZONS)
     assert chosen.weights.shape == (0, 2, len(chosen.members))
+
+
+def test_a_trend_that_has_just_begun_is_followed_and_a_step_is_not() -> None:
+    hours = np.arange(-len(DAYS) + 1, 1) / 12
+    ramp = 0.4 + 0.02 * np.clip(hours + 6, 0, None)
+    step = 0.4 + 0.2 * (hours > -1)
+    history = np.stack([ramp, step]) + noise(0.001, 3)
+    found = auto(seconds=0.01).forecast(history, STEP, [3600.0, 21_600.0])
+    assert found.mean[0] == pytest.approx([0.54, 0.64], abs=0.02)
+    assert (found.mean[1] < 0.65).all()
