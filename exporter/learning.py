@@ -67,7 +67,11 @@ def new_predictor(name: str, params: Mapping[str, Any], seed: int = 0) -> Failur
 
 def candidate(found: Lesson, predictor: FailurePredictor, progress: Progress, rng: np.random.Generator) -> Candidate:
     """Return what a predictor learns. Raises TooFewFailuresError."""
-    fitted = predictor.fit(found.earlier, progress)
+    return judged(found, predictor.fit(found.earlier, progress), rng)
+
+
+def judged(found: Lesson, fitted: FailurePredictor, rng: np.random.Generator) -> Candidate:
+    """Return a predictor that has learnt the earlier part with its quality on the later one."""
     probability = fitted.predict(found.later.inputs)
     return Candidate(fitted, probability, quality(found.later, probability, found.begins), _seen(found, fitted, rng))
 

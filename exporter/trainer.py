@@ -14,12 +14,22 @@ from presagio.exporter.episodes import Episodes
 from presagio.exporter.evaluation import Source, Span
 from presagio.exporter.failure_config import Failure
 from presagio.exporter.failure_history import episodes
-from presagio.exporter.learning import Candidate, Lesson, candidate, lesson, new_predictor, no_worse, recoded
+from presagio.exporter.learning import (
+    Candidate,
+    Lesson,
+    candidate,
+    judged,
+    lesson,
+    new_predictor,
+    no_worse,
+    recoded,
+)
 from presagio.exporter.models import Header, Model, ModelError, Shelf, load
 from presagio.exporter.panel import Panel
 from presagio.exporter.panel_reader import PanelReader, Subject, subject
 from presagio.exporter.quality import Quality, quality
 from presagio.forecasters.base import Progress, TooFewFailuresError
+from presagio.forecasters.engine import LOCAL, fit
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.log import Log
@@ -82,13 +92,24 @@ class Trainer:
             self._note(panel, found)
         except PresagioError as error:
             return [Outcome(failure.name, one, Result.FAILED, str(error)) for one in failure.horizons]
-        outcomes = []
-        for number, horizon in enumerate(failure.horizons):
-            begin = _READ + (1 - _READ) * number / len(failure.horizons)
-            share = (1 - _READ) / len(failure.horizons)
-            steps = _part(progress, begin, share)
-            outcomes.append(self._horizon(of, panel, found, horizon, steps, is_dry))
-        return outcomes
+        share = (1 - _READ) / len(failure.horizons)
+        return [
+            self._learnt(of, panel, found, horizon, _part(progress, _READ + share * number, share), is_dry)
+            for number, horizon in enumerate(failure.horizons)
+        ]
+
+    def _learnt(
+        self, of: Subject, panel: Panel, found: Episodes, horizon: float, progress: Progress, is_dry: bool
+    ) -> Outcome:
+        """Return what came of one horizon; what a predictor raises ends neither the others nor other failures."""
+        try:
+            return self._horizon(of, panel, found, horizon, progress, is_dry)
+        except MemoryError:
+            told = "out of memory: raise training.memory, or lower training.examples or training.lookback"
+        except Exception as error:
+            self.log.exception("training failed", failure=of.failure.name, horizon=format_duration(horizon))
+            told = f"{type(error).__name__}: {error}; the log has more"
+        return Outcome(of.failure.name, horizon, Result.FAILED, told)
 
     def _past(self, of: Subject, progress: Progress) -> tuple[Panel, Episodes]:
         how = self.config.training
@@ -117,8 +138,7 @@ class Trainer:
         )  # fmt: skip
         progress(0.3)
         try:
-            predictor = new_predictor(of.failure.predictor, of.failure.predictor_params, self.seed)
-            new = candidate(learnt, predictor, _part(progress, 0.3, 0.6), rng)
+            new = self._candidate(of.failure, learnt, _part(progress, 0.3, 0.6), rng)
         except PresagioError as error:
             result = Result.TOO_FEW if isinstance(error, TooFewFailuresError) else Result.FAILED
             return Outcome(name, horizon, result, str(error), "", learnt.earlier.distinct, len(learnt.earlier))
@@ -127,6 +147,14 @@ class Trainer:
             self.shelf.put(self._model(of, horizon, learnt, new, kinds), self.config.training.keep)
         progress(1.0)
         return outcome
+
+    def _candidate(self, failure: Failure, learnt: Lesson, progress: Progress, rng: np.random.Generator) -> Candidate:
+        engine, params = self.config.training.engine, failure.predictor_params
+        predictor = new_predictor(failure.predictor, params, self.seed)
+        if engine == LOCAL:
+            return candidate(learnt, predictor, progress, rng)
+        predictor.restore(fit(engine, failure.predictor, params, self.seed, learnt.earlier))
+        return judged(learnt, predictor, rng)
 
     def _compared(self, of: Subject, horizon: float, learnt: Lesson, new: Candidate, kinds: Sequence[str]) -> Outcome:
         """Return whether the new one takes over: both are held against the same newest time."""

@@ -1,4 +1,4 @@
-"""Where forecasts are made: in this process, or by the workers of a Dask cluster that is there already.
+"""Where models are at work: in this process, or on the workers of a Dask cluster that is there already.
 
 statsforecast's own way to a cluster (Fugue) takes each sample as a row of a data frame and each series by itself, and
 knows only its own models. So whole batches of rows are mapped instead: every forecaster goes that way, a vectorised
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from presagio.forecasters.base import Floats, Forecast
+from presagio.forecasters.base import Examples, FailurePredictor, Floats, Forecast, State
 from presagio.toolkit import plugins
 from presagio.toolkit.errors import PresagioError
 
@@ -53,6 +53,26 @@ def forecast(engine: str, model: Model, history: Floats, step: float, horizons: 
     if not engine.startswith(_DASK):
         raise EngineError(f"no engine {engine!r}; there are {LOCAL!r} and {_DASK + 'host:port'!r}")
     return _distributed(engine.removeprefix(_DASK), model, history, step, horizons)
+
+
+def fit(engine: str, predictor: str, params: Mapping[str, Any], seed: int, examples: Examples) -> State:
+    """Return the state of a failure predictor that was fitted where `engine` says.
+
+    A model is sent whole to one worker: LightGBM's own way to a cluster shares out the rows, but it cannot stop
+    early, and its numbers are not those of one machine. Raises EngineError, PluginError and TooFewFailuresError.
+    """
+    if engine == LOCAL:
+        return _fitted(predictor, params, seed, examples)
+    with _client(engine.removeprefix(_DASK)) as client:
+        there = client.scatter(examples, hash=False)
+        state: State = client.submit(_fitted, predictor, dict(params), seed, there, pure=False).result()
+    return state
+
+
+def _fitted(predictor: str, params: Mapping[str, Any], seed: int, examples: Examples) -> State:
+    kind = plugins.load(plugins.PREDICTORS, predictor)
+    made: FailurePredictor = kind(kind.Params.model_validate(dict(params)), seed)
+    return made.fit(examples, lambda _: None).state()
 
 
 def _distributed(address: str, model: Model, history: Floats, step: float, horizons: Sequence[float]) -> Forecast:

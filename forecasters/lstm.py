@@ -160,10 +160,10 @@ def _torch() -> Any:
 
 
 def _measured(values: Floats | Floats32) -> Floats:
-    """Return mean and deviation of the last axis, [2, n]; a road without steps has no channels."""
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    """Return mean and deviation over all but the last axis, [2, n]; where there is nothing, nothing is there."""
     if not values.size:
-        return np.zeros((2, 0)) if values.ndim == 3 else np.stack([np.zeros(flat.shape[1]), np.ones(flat.shape[1])])
+        return np.zeros((2, 0))
+    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
     known = ~np.isnan(flat)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, flat, 0.0).sum(axis=0) / count

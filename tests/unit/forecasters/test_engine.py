@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from presagio.forecasters.base import Floats
-from presagio.forecasters.engine import LOCAL, EngineError, Model, forecast
+from presagio.forecasters.base import Examples, Floats, Inputs, TooFewFailuresError
+from presagio.forecasters.engine import LOCAL, EngineError, Model, fit, forecast
 
 STEP, HORIZONS = 900.0, [3600.0, 86_400.0]
 
@@ -57,3 +57,27 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("presagio.forecasters.engine._PATIENCE", "0.2s")
     with pytest.raises(EngineError, match=r"no Dask scheduler at '127.0.0.1:1' .*set engine: local"):
         forecast("dask://127.0.0.1:1", Model("naive", {}), histories(1), STEP, HORIZONS)
+
+
+def failing(moments: int = 1200) -> Examples:
+    rng = np.random.default_rng(3)
+    since = np.arange(moments) % 60
+    failed = since >= 54
+    features = np.stack([since / 60 + rng.normal(0, 0.05, moments), rng.normal(0, 1, moments)], axis=1)
+    inputs = Inputs(features, np.zeros((moments, 0, 0), dtype=np.float32), ("level", "noise"))
+    times, groups = 300.0 * np.arange(moments, dtype=np.float64), np.zeros(moments, dtype=np.int64)
+    return Examples(inputs, failed, times, groups, np.where(failed, np.arange(moments) // 60, -1), np.ones(moments))
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "combination"])
+def test_a_model_fitted_on_the_cluster_is_the_one_fitted_here(cluster: str, name: str) -> None:
+    examples = failing()
+    here, there = (fit(engine, name, {}, 1, examples) for engine in (LOCAL, cluster))
+    assert here.keys() == there.keys()
+    for key in here:
+        np.testing.assert_array_equal(here[key], there[key])
+
+
+def test_too_few_failures_are_told_from_the_cluster_too(cluster: str) -> None:
+    with pytest.raises(TooFewFailuresError, match="5 failures are known and 8 are needed"):
+        fit(cluster, "gradient_boosting", {}, 1, failing(300))
