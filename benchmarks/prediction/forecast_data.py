@@ -77,10 +77,9 @@ def asd(folders: Sequence[Path]) -> list[Series]:
 SETS: Mapping[str, Any] = {"aiops_kpi": aiops, "asd": asd}
 
 
-def tasks(
-    series: Sequence[Series], span: tuple[float, float] = (LATER, 1.0), origins: int = ORIGINS
-) -> Iterator[Task]:
-    """Yield what to forecast, all series from one moment at a time: so many moments, evenly over a span of each."""
+def tasks(series: Sequence[Series], span: tuple[float, float] = (LATER, 1.0)) -> Iterator[Task]:
+    """Yield what to forecast, all series from one moment at a time: moments lie evenly over a span of each."""
+    origins = max(ORIGINS, -(-FORECASTS // max(len(series), 1)))
     ahead = np.array([round(horizon / STEP) for horizon in HORIZONS.values()])
     for number in range(origins):
         share = span[0] + (span[1] - span[0]) * (number + 0.5) / origins

@@ -54,7 +54,7 @@ def test_the_labelled_part_follows_the_unlabelled(tmp_path: Path) -> None:
 def test_only_the_later_part_is_forecast_and_what_came_is_after_what_is_known() -> None:
     values = np.arange(20.0 * PER_DAY)
     asked = list(forecast_data.tasks([forecast_data.Series("a", values, 0)]))
-    assert len(asked) >= forecast_data.ORIGINS
+    assert len(asked) == forecast_data.FORECASTS  # of one series, and of two half as many
     for task in asked:
         now = task.history[0, -1]
         assert now >= LATER * (len(values) - PER_DAY) - 1
