@@ -66,6 +66,8 @@ def document() -> str:
         *_presets(),
         *_detectors(),
         *_combiners(),
+        *_forecasters(),
+        *_predictors(),
         *_file(
             "webhook.yml", webhook.WebhookConfig,
             "Of `presagio webhook` and `presagio audit`. [Policies](policies.md) tells how policies work and what an "
@@ -234,6 +236,24 @@ def _combiners() -> Iterator[str]:
     )
     for name in plugins.names(plugins.COMBINERS):
         yield f"### Combiner {name}\n\n{_parameters(plugins.load(plugins.COMBINERS, name).Params)}"
+
+
+def _forecasters() -> Iterator[str]:
+    yield (
+        "## Forecasters\n\nBy name in `forecasts.forecaster`; the parameters stand in `forecasts.params`. "
+        "[Forecasters](forecasters.md) tells what they do.\n"
+    )
+    for name in plugins.names(plugins.FORECASTERS):
+        yield f"### Forecaster {name}\n\n{_parameters(plugins.load(plugins.FORECASTERS, name).Params)}"
+
+
+def _predictors() -> Iterator[str]:
+    yield (
+        "## Predictors\n\nBy name in a failure's `predictor:`; the parameters stand in `predictor_params:`. "
+        "[Predictors](predictors.md) tells what they do.\n"
+    )
+    for name in plugins.names(plugins.PREDICTORS):
+        yield f"### Predictor {name}\n\n{_parameters(plugins.load(plugins.PREDICTORS, name).Params)}"
 
 
 def _parameters(model: type[BaseModel]) -> str:

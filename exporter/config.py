@@ -271,9 +271,12 @@ def _combiner(together: TogetherConfig) -> Iterator[Finding]:
             yield Finding(("together", "params", *one["loc"]), remedy, repr(one["input"]))
 
 
+_KEYS = {"signals", "presets", "services", "evaluation", "warm_start", "forecasts", "failures", "training"}
+"""Keys that only this file has."""
+
 FILE = ConfigFile(
     kind="exporter",
     model=ExporterConfig,
-    recognises=lambda data: bool({"signals", "presets", "services", "evaluation", "warm_start"} & set(data)),
+    recognises=lambda data: bool(_KEYS & set(data)),
     lint=lint,
 )

@@ -72,6 +72,10 @@ def models() -> Iterator[tuple[str, type[BaseModel]]]:
         roots[f"detector {name}"] = plugins.load(plugins.DETECTORS, name).Params
     for name in plugins.names(plugins.COMBINERS):
         roots[f"combiner {name}"] = plugins.load(plugins.COMBINERS, name).Params
+    for name in plugins.names(plugins.FORECASTERS):
+        roots[f"forecaster {name}"] = plugins.load(plugins.FORECASTERS, name).Params
+    for name in plugins.names(plugins.PREDICTORS):
+        roots[f"predictor {name}"] = plugins.load(plugins.PREDICTORS, name).Params
     for name, root in roots.items():
         for path, model in reference().models(root):
             yield f"{name}: {path}", model
