@@ -119,9 +119,9 @@ def drift(model: InUse, panel: Panel, rng: np.random.Generator) -> float:
 
 def _there(panel: Panel, failing: set[str]) -> Ints:
     """Return the rows of services that have not failed and were seen in one of the newest steps."""
-    missing = np.isnan(panel.values[:, -_SEEN:]).reshape(len(panel.services), -1)
+    seen = (~np.isnan(panel.values[:, -_SEEN:])).sum(axis=(1, 2)) > 0
     well = np.array([service not in failing for service in panel.services], dtype=np.bool_)
-    return np.flatnonzero(~missing.all(axis=1) & well)
+    return np.flatnonzero(seen & well)
 
 
 def _road(model: InUse, inputs: Inputs) -> Floats:

@@ -67,6 +67,15 @@ def test_of_two_folders_only_what_the_second_holds_is_forecast(tmp_path: Path) -
     assert (one.first, len(one.values)) == (6 * PER_DAY, 14 * PER_DAY)
 
 
+def test_a_second_folder_is_forecast_from_its_beginning(tmp_path: Path) -> None:
+    past, later = kpi(tmp_path / "past", 6), kpi(tmp_path / "later", 8, begin=6 * DAY)
+    counts = [
+        forecasts.measure("aiops_kpi", folders, ["persistence"], lambda _: None)["persistence"]["forecasts"]
+        for folders in ([later], [past, later])
+    ]
+    assert counts == [forecast_data.FORECASTS, forecast_data.FORECASTS]
+
+
 def test_scores_by_hand() -> None:
     task = Task(np.zeros((2, 1)), np.array([[3.0, np.nan], [10.0, 4.0]]), np.array([2.0, 1.0]), np.array([0, 1]))
     mean = np.array([[1.0, 0.0], [10.5, 5.0]])

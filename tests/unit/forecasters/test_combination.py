@@ -1,5 +1,7 @@
 """The combination: who speaks on how much evidence, and that a useless member has no say."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -78,7 +80,7 @@ def test_a_state_with_the_weights_of_others_is_refused() -> None:
 def test_the_sequence_model_takes_part_where_pytorch_is_installed(
     monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    spec = combination.find_spec("torch") if is_there else None
+    spec = find_spec("torch") if is_there else None
     monkeypatch.setattr(combination, "find_spec", lambda _: spec)
     found = Combination().fit(examples(crossing_tells=True, count=20), silent)
     assert list(found.members) == ["gradient_boosting", "forecast", *(["lstm"] if is_there else [])]
