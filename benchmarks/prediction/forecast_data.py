@@ -83,7 +83,9 @@ def tasks(series: Sequence[Series], span: tuple[float, float] = (LATER, 1.0)) ->
     ahead = np.array([round(horizon / STEP) for horizon in HORIZONS.values()])
     for number in range(origins):
         share = span[0] + (span[1] - span[0]) * (number + 0.5) / origins
-        yield _task(series, share, ahead)
+        task = _task(series, share, ahead)
+        if len(task.series):
+            yield task
 
 
 def _task(series: Sequence[Series], share: float, ahead: npt.NDArray[np.int64]) -> Task:
@@ -95,8 +97,8 @@ def _task(series: Sequence[Series], share: float, ahead: npt.NDArray[np.int64]) 
             history.append(np.concatenate([np.full(LOOKBACK - len(past), np.nan), past]))
             came.append(one.values[last + ahead])
             numbers.append(number)
-    known = np.array(history)
-    return Task(known, np.array(came), scale(known), np.array(numbers, dtype=np.int64))
+    known = np.array(history).reshape(-1, LOOKBACK)
+    return Task(known, np.array(came).reshape(-1, len(ahead)), scale(known), np.array(numbers, dtype=np.int64))
 
 
 def scale(history: Floats) -> Floats:

@@ -9,7 +9,7 @@ from time import process_time
 
 import numpy as np
 
-from prediction.forecast_data import HORIZONS, SETS, STEP, Floats, Task, tasks
+from prediction.forecast_data import HORIZONS, LATER, SETS, STEP, Floats, Task, tasks
 from prediction.predict_linear import PredictLinear
 from presagio.forecasters.base import Forecast, Forecaster, ForecasterParams
 from presagio.toolkit import plugins
@@ -77,7 +77,9 @@ def measure(name: str, folders: Sequence[Path], methods: Sequence[str], progress
 
 @cache
 def _asked(name: str, folders: tuple[Path, ...]) -> list[Task]:
-    return list(tasks(SETS[name](folders)))
+    # what was tuned was tuned on the earlier part of one folder: all that a second one holds is new
+    span = (LATER, 1.0) if len(folders) == 1 else (0.0, 1.0)
+    return list(tasks(SETS[name](folders), span))
 
 
 def score(asked: Sequence[Task], made: Sequence[Forecast]) -> Measures:
