@@ -37,6 +37,7 @@ class Watch:
     charge: InCharge
     naming: Naming | None
     newest: Predictions | None = None
+    failing: set[str] = field(default_factory=set)
     models: list[InUse] = field(default_factory=list)
     drifts: dict[float, float] = field(default_factory=dict)
     measured: float = -np.inf
@@ -104,17 +105,24 @@ class Predicting:
         now = self.clock.time()
         models = watch.charge.models()
         if [id(one) for one in models] != [id(one) for one in watch.models]:
-            watch.models, watch.measured = models, -np.inf
+            watch.models, watch.measured, watch.newest = models, -np.inf, None
             self.metrics.tell(watch.name, models, [watch.charge.headers.get(one.horizon) for one in models])
         if not models:
             return  # nothing to predict by until a training brings it
         panel = watch.reader.read(now - self.config.evaluation.delay)
         failing = self._failing_now(watch, now)
-        self._measure(watch, panel, now)
-        drifts = [watch.drifts.get(one.horizon, np.nan) for one in models]
-        watch.newest = predictions(watch.name, panel, failing, models, drifts, self.config.predictions.explain_above)
+        if watch.newest is None or (watch.newest.time, watch.failing) != (float(panel.times[-1]), failing):
+            self._renew(watch, panel, failing, now)
         self.metrics.predictions.labels(watch.name).inc()
         self.metrics.last.labels(watch.name).set(now)
+
+    def _renew(self, watch: Watch, panel: Panel, failing: set[str], now: float) -> None:
+        """Predict anew: there is another moment of history, or something else has failed."""
+        self._measure(watch, panel, now)
+        drifts = [watch.drifts.get(one.horizon, np.nan) for one in watch.models]
+        watch.failing = failing
+        above = self.config.predictions.explain_above
+        watch.newest = predictions(watch.name, panel, failing, watch.models, drifts, above)
 
     def _failing_now(self, watch: Watch, now: float) -> set[str]:
         """Return the services that have failed: that they will is no question."""
