@@ -1,4 +1,4 @@
-"""Measure how well failures are predicted; docs/benchmarks.md explains the figures.
+"""Measure how well failures are predicted and signals forecast; docs/benchmarks.md explains the figures.
 
 make bench-prediction TRAIN=../shared/data DATA=../shared/data OUT=results.json [ARGS="--sets cmapss --methods lstm"]
 """
@@ -10,9 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from prediction import forecasts
+from prediction.forecast_data import SETS as FORECAST_SETS
 from prediction.results import Results
 from prediction.sets import ALL, SETS
 from prediction.table import table
+
+NAMES = (*SETS, *FORECAST_SETS)
+METHODS = tuple(dict.fromkeys((*ALL, *forecasts.METHODS)))
 
 
 def main() -> int:
@@ -37,9 +42,20 @@ def main() -> int:
 
 def _measured(name: str, arguments: argparse.Namespace, results: Results) -> None:
     """Measure the methods that are of this set, one after the other."""
-    for method, figures in SETS[name](arguments.train, arguments.data, arguments.methods, _progress):
-        print(f"\r{name} {method}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True)
-        results.add(name, method, figures)
+    if name in SETS:
+        methods = [method for method in arguments.methods if method in ALL]
+        for method, figures in SETS[name](arguments.train, arguments.data, methods, _progress):
+            print(
+                f"\r{name} {method}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True
+            )
+            results.add(name, method, figures)
+        return
+    same = arguments.train.resolve() == arguments.data.resolve()
+    folders = [arguments.data] if same or not (arguments.train / name).is_dir() else [arguments.train, arguments.data]
+    for method in arguments.methods:
+        if method in forecasts.METHODS:
+            for one, figures in forecasts.measure(name, folders, [method], _say).items():
+                results.add(name, one, figures)
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,10 +65,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("results.json"), help="JSON: {set: {method: {measure: number}}}, added to"
     )
+    parser.add_argument("--sets", type=_of(NAMES), default=list(NAMES), help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument(
-        "--sets", type=_of(list(SETS)), default=list(SETS), help=f"of {', '.join(SETS)}; default: all"
+        "--methods", type=_of(METHODS), default=list(METHODS), help=f"of {', '.join(METHODS)}; default: all"
     )
-    parser.add_argument("--methods", type=_of(ALL), default=list(ALL), help=f"of {', '.join(ALL)}; default: all")
     found = parser.parse_args()
     found.train = found.train or found.data
     return found
@@ -74,6 +90,10 @@ def _of(known: Sequence[str]) -> Callable[[str], list[str]]:
 def _progress(part: float) -> None:
     if sys.stderr.isatty():
         print(f"\r{part:4.0%}", end="", file=sys.stderr, flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":
