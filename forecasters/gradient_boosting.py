@@ -59,7 +59,8 @@ class GradientBoosting:
         first = self._grown(earlier, self.params.rounds, later, lambda share: progress(0.6 * share))
         said = _predicted(first, later.inputs)
         self.calibration = calibration(said, later.failed, later.failures, later.weights)
-        rounds = max(1, first.best_iteration or first.current_iteration())
+        # what is learnt from more examples bears as many more trees
+        rounds = max(1, round((first.best_iteration or first.current_iteration()) / (1 - LATER)))
         self.booster = self._grown(examples, rounds, None, lambda share: progress(0.6 + 0.4 * share))
         progress(1.0)
         return self
