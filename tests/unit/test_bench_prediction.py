@@ -145,6 +145,18 @@ def test_engines_are_held_out_whole_and_cut_within_their_life(folder: Path) -> N
     assert sorted(held) == list(range(20))
 
 
+def test_an_engine_is_told_by_its_own_past_alone(folder: Path) -> None:
+    found = cmapss.load(folder, "train")
+    assert found is not None
+    services, moments = np.array([3]), np.array([30])
+    values = found.panel.values.copy()
+    values[3, 31:] = np.nan
+    values[4:, 10:] = np.nan
+    blind = replace(found, panel=replace(found.panel, values=values))
+    seen, told = (cmapss.asked(one, services, moments).inputs.features for one in (found, blind))
+    assert np.allclose(seen, told, equal_nan=True)
+
+
 def test_test_engines_live_as_long_as_the_file_says(folder: Path) -> None:
     assert cmapss.load(folder, "test") is None
     both = pd.concat([engine_cycles("train", 20, 0), engine_cycles("test", 4, 1)], ignore_index=True)
