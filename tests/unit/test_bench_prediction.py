@@ -230,6 +230,25 @@ def test_from_folder_to_out(name: str, folder: Path) -> None:
     assert worse * figures["base_rate"][measure] > worse * figures["logistic_regression"][measure]
 
 
+def test_a_second_folder_is_scored_with_what_the_first_taught(folder: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "second", tmp_path / "two.json"
+    for name in (alpi.SET, cmapss.SET):
+        (other / name).mkdir(parents=True)
+    alarm_windows(50, 1).to_parquet(other / alpi.SET / "alpi_test.parquet")
+    engine_cycles("test", 6, 1).to_parquet(other / cmapss.SET / "cmapss.parquet")
+    left = pd.DataFrame({"subset": "FD001", "unit": range(1, 7), "rul": [30, 40, 30, 40, 30, 40]})
+    left.to_csv(other / cmapss.SET / "test_rul.csv", index=False)
+    run = bench(
+        "--train", str(folder), "--data", str(other), "--out", str(out), "--methods", "lightgbm_raw",
+        "--sets", f"{alpi.SET},{cmapss.SET},{backblaze.SET}",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "300 windows to learn from, 50 to score" in run.stdout
+    assert "26 engines, 6 moments to score" in run.stdout
+    assert f"{backblaze.SET}: not in" in run.stdout
+    assert set(json.loads(out.read_text())) == {alpi.SET, cmapss.SET}
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     run = bench("--data", str(tmp_path), "--methods", "oracle")
     assert run.returncode == 2
