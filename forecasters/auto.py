@@ -49,7 +49,7 @@ CANDIDATES = (
     Candidate("auto_ets", lambda told: AutoEts(StatisticalParams(**told)), 0.11),
     Candidate("mstl", lambda told: Mstl(StatisticalParams(**told)), 0.17),
 )
-"""By cost, measured at two weeks of five minutes and two horizons on one core of 2020."""
+"""By cost, measured at two weeks of five minutes and two horizons on one core."""
 
 
 class AutoParams(ForecasterParams):
