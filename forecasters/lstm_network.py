@@ -14,6 +14,8 @@ from presagio.forecasters.base import Bools, Floats, Floats32, Progress
 _BATCH = 512
 _PREDICTED = 8192
 _PATIENCE = 4
+_A_PASS = 20_000
+"""Moments of one pass, drawn anew for each: neighbours are much alike, and a processor is no graphics card."""
 
 
 class Network(nn.Module):
@@ -116,7 +118,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 def _pass(network: nn.Module, lessons: Lessons, optimiser: torch.optim.Optimizer) -> None:
     network.train()
-    for rows in torch.split(torch.randperm(len(lessons.failed)), _BATCH):
+    for rows in torch.split(torch.randperm(len(lessons.failed))[:_A_PASS], _BATCH):
         optimiser.zero_grad()
         lessons.loss(network, rows).backward()  # type: ignore[no-untyped-call] # of torch
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -31,8 +31,11 @@ signals:
   - {{name: memory_ratio, query: memory_ratio, unit: ratio, range: {{min: 0, max: 1}}}}
 forecasts: {{lookback: 2d}}
 failures:
-  - {{name: out_of_memory, query: memory_ratio > 0.98, horizons: [1h, 3h]}}
-  - {{name: told_by_alert, alert: OutOfMemory, service_id: "{{service_id}}", horizons: [1h]}}
+  - name: out_of_memory
+    query: memory_ratio > 0.98
+    horizons: [1h, 3h]
+    predictor_params: {{members: [gradient_boosting, forecast]}}  # the sequence model takes its time, once is enough
+  - {{name: told_by_alert, alert: OutOfMemory, horizons: [1h], predictor: gradient_boosting}}
   - {{name: told_by_file, csv: failures.csv, horizons: [1h]}}
   - {{name: never_seen, query: memory_ratio > 5, horizons: [1h]}}
 training: {{lookback: 7d, step: 10m, enabled: {training}}}
@@ -189,7 +192,7 @@ class Exporter(Process):
         }
 
     def wait_for(self, name: str, **labels: str) -> dict[str, float]:
-        return wait_until(lambda: self.samples(name, **labels) or None, name, deadline=120)
+        return wait_until(lambda: self.samples(name, **labels) or None, name, deadline=240)
 
 
 PROBABILITY = "presagio_failure_probability"
