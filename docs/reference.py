@@ -64,10 +64,19 @@ def document() -> str:
         INTRODUCTION,
         *_file("exporter.yml", exporter.ExporterConfig, "Of `presagio exporter` and `presagio backtest`."),
         *_presets(),
-        *_detectors(),
-        *_combiners(),
-        *_forecasters(),
-        *_predictors(),
+        *_plugins(plugins.DETECTORS, "a signal's `detector:`", "`detector_params:`"),
+        *_plugins(
+            plugins.COMBINERS, "`together.combiner`", "`together.params`",
+            " [The score of a service](service-score.md) tells what they do.",
+        ),
+        *_plugins(
+            plugins.FORECASTERS, "`forecasts.forecaster`", "`forecasts.params`",
+            " [Forecasters](forecasters.md) tells what they do.",
+        ),
+        *_plugins(
+            plugins.PREDICTORS, "a failure's `predictor:`", "`predictor_params:`",
+            " [Predictors](predictors.md) tells what they do.",
+        ),
         *_file(
             "webhook.yml", webhook.WebhookConfig,
             "Of `presagio webhook` and `presagio audit`. [Policies](policies.md) tells how policies work and what an "
@@ -223,37 +232,12 @@ def _presets() -> Iterator[str]:
     yield _rows(("preset", "signals"), rows)
 
 
-def _detectors() -> Iterator[str]:
-    yield "## Detectors\n\nBy name in a signal's `detector:`; the parameters stand in `detector_params:`.\n"
-    for name in plugins.names(plugins.DETECTORS):
-        yield f"### Detector {name}\n\n{_table(plugins.load(plugins.DETECTORS, name).Params)}"
-
-
-def _combiners() -> Iterator[str]:
-    yield (
-        "## Combiners\n\nBy name in `together.combiner`; the parameters stand in `together.params`. "
-        "[The score of a service](service-score.md) tells what they do.\n"
-    )
-    for name in plugins.names(plugins.COMBINERS):
-        yield f"### Combiner {name}\n\n{_parameters(plugins.load(plugins.COMBINERS, name).Params)}"
-
-
-def _forecasters() -> Iterator[str]:
-    yield (
-        "## Forecasters\n\nBy name in `forecasts.forecaster`; the parameters stand in `forecasts.params`. "
-        "[Forecasters](forecasters.md) tells what they do.\n"
-    )
-    for name in plugins.names(plugins.FORECASTERS):
-        yield f"### Forecaster {name}\n\n{_parameters(plugins.load(plugins.FORECASTERS, name).Params)}"
-
-
-def _predictors() -> Iterator[str]:
-    yield (
-        "## Predictors\n\nBy name in a failure's `predictor:`; the parameters stand in `predictor_params:`. "
-        "[Predictors](predictors.md) tells what they do.\n"
-    )
-    for name in plugins.names(plugins.PREDICTORS):
-        yield f"### Predictor {name}\n\n{_parameters(plugins.load(plugins.PREDICTORS, name).Params)}"
+def _plugins(group: str, where: str, params: str, told: str = "") -> Iterator[str]:
+    kind = group.removeprefix("presagio.")
+    yield f"## {kind.title()}\n\nBy name in {where}; the parameters stand in {params}.{told}\n"
+    for name in plugins.names(group):
+        model = plugins.load(group, name).Params
+        yield f"### {kind.removesuffix('s').title()} {name}\n\n{_parameters(model)}"
 
 
 def _parameters(model: type[BaseModel]) -> str:
