@@ -1,0 +1,1 @@
+"""Real processes that fail, and that do not, recorded by a real Prometheus."""
