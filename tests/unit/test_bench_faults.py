@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from faults.__main__ import told
 from faults.plan import FAULTS, HEALTHY, Spell, spells
+from faults.score import alarms, linear, measures, static
 from faults.subjects import Memory
 
 
@@ -49,3 +50,25 @@ def test_a_real_process_grows_when_it_is_told_to(memory: Memory) -> None:
     memory.drive(1.1)
     assert wait_until(lambda: memory.measure() >= memory.limit, "memory at its limit")
     assert Path(f"/proc/{memory.process.pid}").exists()
+
+
+def test_an_alarm_is_a_condition_that_held_three_looks_in_a_row() -> None:
+    values = np.concatenate([np.zeros(60), np.full(30, 9.0), np.zeros(30), np.full(3, 9.0), np.zeros(20)])
+    found = alarms(values, 10.0, static(0.8))
+    assert 66 <= found[0] <= 69
+    assert found[-1] <= 90
+
+
+def test_predict_linear_sees_a_straight_line_coming_and_no_flat_one() -> None:
+    rising = np.arange(100.0)
+    assert linear(30)(rising[None], 150.0).tolist() == [True]
+    assert linear(30)(np.full((1, 100), 99.0), 150.0).tolist() == [False]
+
+
+def test_measures_tell_early_late_missed_and_false_apart() -> None:
+    spells = [(True, 0.0, 100.0), (True, 0.0, 100.0), (True, 0.0, 100.0), (False, 0.0, 3600.0)]
+    got = measures(spells, [np.array(at, dtype=np.int64) for at in ([20], [90], [], [5, 6])])
+    assert (got["failures"], got["false_alarms"], got["healthy_hours"]) == (3, 1, 1.0)
+    assert got["recall"] == got["precision"] == pytest.approx(2 / 3)
+    assert got["predicted_by_half"] == pytest.approx(1 / 3)
+    assert got["median_lead_share"] == pytest.approx(0.45)
