@@ -18,7 +18,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-detection: build/bench/.installed ## how well anomalies are found: DATA=fo
 
 bench-prediction: build/bench/.installed ## how well failures are predicted: TRAIN=folder DATA=folder OUT=results.json ARGS="--sets cmapss"
 	@PYTHONPATH=benchmarks build/bench/bin/python -P -m prediction --train $(TRAIN) --data $(DATA) --out $(OUT) $(ARGS)
+
+bench-faults: $(INSTALLED) ## how early recorded faults are predicted: DATA=folder OUT=results.json
+	@PYTHONPATH=benchmarks $(BIN)/python -P -m faults.score $(DATA) --out $(OUT)
 
 record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS="--minutes 40"; as root, who may mount
 	@$(PYTHON) demo/packages.py install system databases
