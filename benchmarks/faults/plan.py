@@ -12,7 +12,7 @@ Path = Callable[[float], float]
 
 FAULTS: Mapping[str, Path] = {
     "linear": lambda x: x,
-    "steps": lambda x: math.floor(x * 8) / 8 if x < 1 else 1.0,
+    "steps": lambda x: min(1.0, math.floor(x * 9) / 8),
     "accelerating": lambda x: x**2,
     "bursts": lambda x: x + 0.06 * math.sin(40 * x) * (1 - x),
 }

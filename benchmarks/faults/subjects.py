@@ -162,7 +162,9 @@ class Redis:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
         self.keys = 0
         self.ask(f"CONFIG SET maxmemory {self.most}")
-        self.own = self.measure()
+        self.own, self.each = self.measure(), 1.0
+        self.drive((self.own + 100) / self.limit)
+        self.each = (self.measure() - self.own) / self.keys
 
     def ask(self, command: str) -> bytes:
         """Return the answer to an inline command: a line, or the text that its line announces."""
@@ -177,7 +179,7 @@ class Redis:
 
     def drive(self, share: float) -> None:
         """Bring it to this share of its limit."""
-        wanted = max(0, round((share * self.limit - self.own) / (self._value * 1.25)))
+        wanted = max(0, round((share * self.limit - self.own) / self.each))
         while self.keys < wanted and b"OOM" not in self.ask(f"SETRANGE k{self.keys} {self._value} x"):
             self.keys += 1
         while self.keys > wanted:

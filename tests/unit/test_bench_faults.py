@@ -1,6 +1,7 @@
 """The recorder of faults: its plans, and the real things that it drives."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from faults.__main__ import told
 from faults.plan import FAULTS, HEALTHY, Spell, spells
 from faults.score import alarms, linear, measures, static
-from faults.subjects import Memory
+from faults.subjects import Memory, Redis
+from servers import RedisServer, wait_until
 
 
 @pytest.mark.parametrize("shape", FAULTS)
@@ -45,7 +47,6 @@ def memory() -> Iterator[Memory]:
 
 
 def test_a_real_process_grows_when_it_is_told_to(memory: Memory) -> None:
-    from servers import wait_until
 
     memory.drive(1.1)
     assert wait_until(lambda: memory.measure() >= memory.limit, "memory at its limit")
@@ -72,3 +73,11 @@ def test_measures_tell_early_late_missed_and_false_apart() -> None:
     assert got["recall"] == got["precision"] == pytest.approx(2 / 3)
     assert got["predicted_by_half"] == pytest.approx(1 / 3)
     assert got["median_lead_share"] == pytest.approx(0.45)
+
+
+def test_a_real_redis_reaches_its_limit(redis_server_binary: Path, workdir: Path) -> None:
+    with RedisServer(redis_server_binary, workdir) as server, closing(Redis(server)) as redis:
+        redis.drive(1.1)
+        assert redis.measure() >= redis.limit
+        redis.drive(0.5)
+        assert redis.measure() < 0.7 * redis.limit
