@@ -69,8 +69,10 @@ def labels(own: Episodes, times: Floats, horizon: float, gap: float, alive_to: f
     highest = np.maximum.accumulate(np.append(-np.inf, own.ends))  # an earlier episode may outlast a later one
     failed = highest[following] > times
     usable = ~failed & (wait > gap) & (times >= own.known_from)
-    seen = (times + horizon <= min(own.known_to, alive_to)) & ~own.dark(times, horizon)
-    positive = usable & (wait <= horizon)
+    # of the newest horizon only what failed would be known: to learn from that alone would be to learn that all fails
+    whole = times + horizon <= own.known_to
+    seen = whole & (times + horizon <= alive_to) & ~own.dark(times, horizon)
+    positive = usable & whole & (wait <= horizon)
     return Labels(positive, usable & (wait > horizon) & seen, np.where(positive, following, -1))
 
 

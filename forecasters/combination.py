@@ -31,6 +31,9 @@ from presagio.toolkit import plugins
 FORECAST, LSTM = "forecast", "lstm"
 _JOINT = "combination"
 _VALIDATED = 3
+_FOR_A_NETWORK = 50
+"""Distinct failures from which on the sequence model takes part: with thirty it did more harm than good."""
+
 _INSIDE = "/"
 
 
@@ -39,7 +42,8 @@ class CombinationParams(PredictorParams):
 
     members: tuple[str, ...] = Field(
         ("gradient_boosting", FORECAST, LSTM), min_length=1,
-        description="predictors that take part, each with its defaults; lstm only where PyTorch is installed",
+        description="predictors that take part, each with its defaults; lstm only where PyTorch is installed and "
+        "there are 50 failures",
     )  # fmt: skip
 
 
@@ -108,7 +112,8 @@ class Combination:
     def _able(self, examples: Examples) -> Sequence[str]:
         """Return the members that can be fitted on the evidence there is."""
         has_forecast = FORECAST in self.params.members and COLUMN in examples.inputs.names
-        absent = {*([] if has_forecast else [FORECAST]), *([] if find_spec("torch") else [LSTM])}
+        has_network = find_spec("torch") is not None and examples.distinct >= _FOR_A_NETWORK
+        absent = {*([] if has_forecast else [FORECAST]), *([] if has_network else [LSTM])}
         if examples.distinct >= self.params.min_failures and not examples.failed.all():
             return [name for name in self.params.members if name not in absent]
         if has_forecast:

@@ -25,7 +25,13 @@ EARLIER, GAP = 0.7, 5
 RARE = 0.01
 """A code is rare if fewer of the windows learnt from are followed by it."""
 
-RECENT, MOST = 48, 200_000
+FEWEST = 8
+"""Windows that a code must have come after to be learnt by itself."""
+
+BY_CODE = ("lightgbm_raw", "gradient_boosting")
+"""Methods that learn each code by itself. The others would take hours for it: they learn all codes at once."""
+
+MOST = 200_000
 
 _STEP = 480 * 60.0
 _BATCH = 1000
@@ -115,6 +121,27 @@ def pairs(found: Windows, shares: Floats, rows: Ints, columns: Ints) -> Examples
     times = found.order[rows] / np.maximum(found.order.max(), 1) * _STEP * 1000
     number = np.arange(len(rows))
     return Examples(inputs, failed, times, machines, np.where(failed, number, -1), np.ones(len(rows)))
+
+
+def inputs(found: Windows) -> Inputs:
+    """Return what is known of each window, whatever code is asked for: the machine is the kind of service."""
+    total, different = found.counts.sum(axis=1), (found.counts > 0).sum(axis=1)
+    parts = [found.counts, found.near, found.places, total[:, None], different[:, None], found.machines[:, None]]
+    features = np.concatenate(parts, axis=1, dtype=np.float64)
+    numbers = range(found.counts.shape[1])
+    of_codes = [f"{what} of {number}, now" for what in ("count", "just before", "since") for number in numbers]
+    names = (*of_codes, "alarms, now", "codes, now", "machine")
+    return Inputs(features, np.zeros((len(features), 0, 0), dtype=np.float32), names, (), ("machine",))
+
+
+def of_code(found: Windows, known: Inputs, column: int) -> Examples:
+    """Return the examples of one failure: that a code comes. known: of `inputs`."""
+    failed = found.came[:, column]
+    size = np.bincount(found.machines)[found.machines]
+    times = found.order / size * _STEP * 1000  # machines side by side, each from its first window to its last
+    number = np.where(failed, np.arange(len(failed)), -1)
+    examples = Examples(known, failed, times, found.machines, number, np.ones(len(failed)))
+    return examples.rows(np.argsort(times, kind="stable"))
 
 
 def rates(found: Windows) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,28 @@ def alpi_alarms(train: Path, data: Path, methods: Sequence[str], progress: Progr
         if name in plain:
             yield name, _of_codes(later.came, plain[name], rare)
     for name in _learning(methods):
-        said = _said(METHODS[name], learnt, alpi.every(later, shares), progress)
-        yield name, _of_codes(later.came, said.reshape(later.came.shape), rare)
+        if name in alpi.BY_CODE:
+            said = _by_code(METHODS[name], earlier, later, shares, progress)
+        else:
+            said = _said(METHODS[name], learnt, alpi.every(later, shares), progress).reshape(later.came.shape)
+        yield name, _of_codes(later.came, said, rare)
+
+
+def _by_code(
+    method: Method, earlier: alpi.Windows, later: alpi.Windows, shares: Floats, progress: Progress
+) -> Floats:
+    """Return what a method says of each window and code, learnt code by code: each is a failure of its own.
+
+    Of a code that too few windows were followed by, the rate of the machine is said.
+    """
+    known, asked = alpi.inputs(earlier), alpi.inputs(later)
+    said = shares[later.machines].copy()
+    for column in range(said.shape[1]):
+        if alpi.FEWEST <= earlier.came[:, column].sum() < len(earlier.came):
+            with suppress(TooFewFailuresError):
+                said[:, column] = method(alpi.of_code(earlier, known, column), lambda _: None)(asked)
+        progress((column + 1) / said.shape[1])
+    return said
 
 
 def engines(train: Path, data: Path, methods: Sequence[str], progress: Progress) -> Told:

@@ -76,11 +76,13 @@ def test_a_state_with_the_weights_of_others_is_refused() -> None:
         Combination(PAIR).restore(state)
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_the_sequence_model_takes_part_where_pytorch_is_installed(
-    monkeypatch: pytest.MonkeyPatch, is_there: bool
+@pytest.mark.parametrize(
+    ("is_there", "count", "takes_part"), [(True, 52, True), (False, 52, False), (True, 48, False)]
+)
+def test_the_sequence_model_takes_part_where_it_is_installed_and_has_enough_to_learn_from(
+    monkeypatch: pytest.MonkeyPatch, is_there: bool, count: int, takes_part: bool
 ) -> None:
     spec = find_spec("torch") if is_there else None
     monkeypatch.setattr(combination, "find_spec", lambda _: spec)
-    found = Combination().fit(examples(crossing_tells=True, count=20), silent)
-    assert list(found.members) == ["gradient_boosting", "forecast", *(["lstm"] if is_there else [])]
+    found = Combination().fit(examples(crossing_tells=True, count=count), silent)
+    assert list(found.members) == ["gradient_boosting", "forecast", *(["lstm"] if takes_part else [])]
