@@ -63,8 +63,12 @@ class Featuriser:
     @property
     def context(self) -> int:
         """Steps of the past that are looked at, at most."""
-        most = min(_MOST_CONTEXT, round(_CONTEXT / self.step)) if self._limited is not None else 0
-        return max(self.windows[-1] + 1, self.recent, self._day + 1, most)
+        return max(self.windows[-1] + 1, self.recent, self._day + 1, self._forecast_from)
+
+    @property
+    def _forecast_from(self) -> int:
+        """Steps that the crossing of the limit is forecast from."""
+        return min(_MOST_CONTEXT, round(_CONTEXT / self.step)) if self._limited is not None else 0
 
     def inputs(self, panel: Panel, services: Ints, moments: Ints, horizon: float) -> Inputs:
         """Return the inputs at services[m] and moments[m], indices of the panel; horizon in seconds."""
@@ -202,7 +206,7 @@ class Featuriser:
         found = np.full(len(services), np.nan)
         for begin in range(0, len(services), _ROWS):
             rows = slice(begin, begin + _ROWS)
-            history = _windows(panel.values[:, :, number], services[rows], moments[rows], self.context).astype(
+            history = _windows(panel.values[:, :, number], services[rows], moments[rows], self._forecast_from).astype(
                 np.float64
             )
             forecast = forecaster.forecast(history, panel.step, horizons)

@@ -3,21 +3,26 @@
 Replayed second by second, each method seeing only what came before. An alarm is a condition that held three times in
 a row. A fault counts as predicted if an alarm stands between its onset and its failure; the lead is the share of the
 time between them that was left at the first such alarm. Any alarm in a healthy spell is a false one.
+
+Only the later half of the recording is scored; our trained predictors learn from the earlier one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from faults import learnt
 from faults.plan import FAULTS
-from presagio.forecasters.base import Floats
+from presagio.forecasters.base import Floats, TooFewFailuresError
 from presagio.forecasters.drift import Drift, DriftParams
 from presagio.forecasters.quick import Quick
 from presagio.forecasters.threshold import crossing
@@ -85,7 +90,12 @@ METHODS: Mapping[str, Method] = {
 def alarms(values: Floats, limit: float, method: Method) -> npt.NDArray[np.int64]:
     """Return the seconds [a] at which the condition had held SUSTAINED looks in a row."""
     looks = np.arange(30, len(values) + 1, EVERY)
-    held = np.array([bool(method(values[None, max(0, end - HISTORY) : end], limit)[0]) for end in looks])
+    return sustained(looks, [bool(method(values[None, max(0, end - HISTORY) : end], limit)[0]) for end in looks])
+
+
+def sustained(looks: npt.NDArray[np.int64], found: Sequence[bool]) -> npt.NDArray[np.int64]:
+    """Return the seconds before those looks at which the condition had held SUSTAINED looks in a row."""
+    held = np.array(found, dtype=np.bool_)
     lasting = [index for index in range(SUSTAINED - 1, len(held)) if held[index + 1 - SUSTAINED : index + 1].all()]
     return looks[lasting] - 1
 
@@ -115,26 +125,38 @@ def measures(spells: Sequence[tuple[bool, float, float]], found: Sequence[npt.ND
 
 def score(folder: Path) -> dict[str, dict[str, float]]:
     """Return the measures of each method on the set in `folder`."""
-    import pandas as pd
-
     samples = pd.read_parquet(folder / "samples.parquet")
     episodes = pd.read_csv(folder / "episodes.csv")
     values = samples.pivot(index="time", columns="service", values="value").ffill().bfill()
-    is_fault = episodes["shape"].isin(tuple(FAULTS))
-    # a fault that was cut off before the limit is neither a failure nor healthy
-    kept = episodes[~is_fault | episodes["failed"].notna()]
-    is_fault = is_fault[kept.index]
-    onset = kept["onset"] - values.index[0] + np.where(is_fault, 0.0, SETTLING)
-    end = np.where(is_fault, kept["failed"], kept["end"]) - values.index[0]
-    spells = [*zip(is_fault, onset, end, strict=True)]
-    table = {}
-    for name, method in METHODS.items():
-        own = {
-            str(service): alarms(column.to_numpy(np.float64), LIMITS[str(service).partition("-")[0]], method)
-            for service, column in values.items()
-        }
-        table[name] = measures(spells, [own[service] for service in kept["service"]])
-    return table
+    spells, services = kept(episodes, values.index[0], len(values) / 2)
+    own = {name: _ruled(values, method) for name, method in METHODS.items()}
+    for name in learnt.PREDICTORS:
+        try:
+            own[name] = learnt.alarms(values, episodes, LIMITS, HORIZON, name, len(values) // 2)
+        except TooFewFailuresError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+    return {name: measures(spells, [found[service] for service in services]) for name, found in own.items()}
+
+
+def kept(episodes: pd.DataFrame, start: float, half: float) -> tuple[list[tuple[bool, float, float]], list[str]]:
+    """Return the spells of the later half, in seconds from the start, and the service of each.
+
+    A fault that was cut off before the limit is neither a failure nor healthy.
+    """
+    known = episodes[~episodes["shape"].isin(tuple(FAULTS)) | episodes["failed"].notna()]
+    is_fault = known["shape"].isin(tuple(FAULTS))
+    onset = known["onset"] - start + np.where(is_fault, 0.0, SETTLING)
+    end = np.where(is_fault, known["failed"], known["end"]) - start
+    later = (onset >= half).to_numpy()
+    spells = [*zip(is_fault[later].tolist(), onset[later].tolist(), end[later].tolist(), strict=True)]
+    return spells, known["service"][later].astype(str).tolist()
+
+
+def _ruled(values: pd.DataFrame, method: Method) -> dict[str, npt.NDArray[np.int64]]:
+    return {
+        str(service): alarms(column.to_numpy(np.float64), LIMITS[str(service).partition("-")[0]], method)
+        for service, column in values.items()
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,7 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from faults import learnt
 from faults.__main__ import told
 from faults.plan import FAULTS, HEALTHY, Spell, spells
 from faults.score import alarms, linear, measures, static
@@ -81,3 +83,17 @@ def test_a_real_redis_reaches_its_limit(redis_server_binary: Path, workdir: Path
         assert redis.measure() >= redis.limit
         redis.drive(0.5)
         assert redis.measure() < 0.7 * redis.limit
+
+
+def test_what_failed_after_the_border_is_not_known_to_what_learns() -> None:
+    times = np.arange(100.0)
+    told = pd.DataFrame({"service": ["a-0", "a-0", "a-1"], "failed": [30.0, 80.0, np.nan], "end": [40.0, 90.0, 95.0]})
+    known = learnt.failed(times, told, 50)
+    assert (list(known.services), known.begins.tolist(), known.known_to) == (["a-0"], [30.0], 50.0)
+
+
+def test_services_stand_side_by_side_in_shares_of_their_limits() -> None:
+    values = pd.DataFrame({"disk-0": [5.0, 10.0], "redis-0": [1.0, 2.0]}, index=[0.0, 1.0])
+    panel = learnt.whole(values, {"disk": 10.0, "redis": 4.0})
+    assert panel.kinds == ("disk", "redis")
+    np.testing.assert_allclose(panel.values[:, :, 0], [[0.5, 1.0], [0.25, 0.5]])
