@@ -58,10 +58,15 @@ def calibration(said: Floats, failed: Bools, failures: Ints, weights: Floats) ->
         return Calibration()
     # all moments before one failure are one piece of evidence, and what did not fail is scaled alike
     mass = weights[known] * distinct / weights[failed & known].sum()
-    highest = (distinct + 1) / (distinct + 2)
+    highest = surest(distinct)
     lowest = min(1 / (mass.sum() + 2), highest / 2)
     a, b, c = logistic(_design(said[known]), failed[known], mass, np.array([1.0, 1.0, 0.0]), (0, 1))
     return Calibration(a, b, c, lowest, highest)
+
+
+def surest(distinct: int) -> float:
+    """Return the highest probability that so many distinct failures allow."""
+    return (distinct + 1) / (distinct + 2)
 
 
 def logistic(design: Floats, failed: Bools, mass: Floats, prior: Floats, positive: tuple[int, ...]) -> Floats:

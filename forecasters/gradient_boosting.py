@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from presagio.forecasters.base import Examples, Floats, Inputs, PredictorParams, Progress, State, TooFewFailuresError
-from presagio.forecasters.calibration import Calibration, calibration
+from presagio.forecasters.calibration import Calibration, calibration, surest
 from presagio.forecasters.splitting import border, split
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class GradientBoosting:
         enough(examples, self.params.min_failures)
         earlier, later = split(examples, 0.0, border(examples, LATER))
         if earlier.distinct == 0 or later.distinct < _VALIDATED:
-            # too few to tell apart what is later: all are learnt from, and nothing is adjusted
+            # too few to tell apart what is later: all are learnt from, and nothing is adjusted but what is too sure
+            self.calibration = Calibration(highest=surest(examples.distinct))
             self.booster = self._grown(examples, _PLAIN_ROUNDS, None, progress)
             return self
         first = self._grown(earlier, self.params.rounds, later, lambda share: progress(0.6 * share))

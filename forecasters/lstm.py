@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from presagio.forecasters.base import Examples, Floats, Floats32, Inputs, PredictorParams, Progress, State
-from presagio.forecasters.calibration import Calibration, calibration, expit
+from presagio.forecasters.calibration import Calibration, calibration, expit, surest
 from presagio.forecasters.gradient_boosting import LATER, enough
 from presagio.forecasters.splitting import border, split
 from presagio.toolkit.errors import PluginError
@@ -73,6 +73,7 @@ class Lstm:
         self.scale = Scale(_measured(inputs.features), _measured(inputs.recent))
         earlier, later = split(examples, 0.0, border(examples, LATER))
         epochs = _PLAIN_EPOCHS
+        self.calibration = Calibration(highest=surest(examples.distinct))
         with torch.seeded(self.seed):
             if earlier.distinct and later.distinct >= _VALIDATED:
                 self.network, most = self._new(), self.params.epochs

@@ -163,6 +163,15 @@ def test_with_too_few_failures_it_says_so_or_lets_the_forecast_speak(name: str, 
             found.fit(known, silent)
 
 
+def test_failures_that_all_came_at_once_make_nobody_surer_than_they_allow(name: str) -> None:
+    """One outage of eight services cannot be told apart by time: what is said stays below (n + 1) / (n + 2)."""
+    begun = EARLIER.times // 15_000 == 2
+    known = EARLIER.rows(~EARLIER.failed | begun)
+    assert known.distinct >= 8
+    said = make(name).fit(known, silent).predict(LATER.inputs)
+    assert said.max() <= (known.distinct + 1) / (known.distinct + 2)
+
+
 def test_progress_rises_to_the_end(name: str) -> None:
     told: list[float] = []
     make(name).fit(EARLIER, told.append)
