@@ -76,14 +76,25 @@ class PanelReader:
     def read(self, time: float) -> Panel:
         """Return the panel up to the newest multiple of the step at `time` (Unix seconds). Raises SourceError."""
         histories = [reader.read(time) for reader in self.readers]
-        services = tuple(sorted({key.service_id for history in histories for key in history.keys}))
+        services = self._services(histories)
         times = histories[0].times if histories else np.zeros(0)
         values = np.full((len(services), len(times), len(histories)), np.nan, dtype=np.float32)
         for number, (history, signal) in enumerate(zip(histories, self.of.signals, strict=True)):
             found, worst = _worst(history, signal)
-            values[np.searchsorted(services, found), :, number] = worst
+            rows = [row for row, service in enumerate(found) if service in services]
+            values[np.searchsorted(services, [found[row] for row in rows]), :, number] = worst[rows]
         kinds = tuple(map(kind_of, services))
         return Panel(services, kinds, times, self.of.step, self.of.channels, values)
+
+    def _services(self, histories: Sequence[History]) -> tuple[str, ...]:
+        """Return who can have the failure: who has the signal with the limit; without a limit, everybody."""
+        limit = self.of.failure.limit
+        limited = [
+            history
+            for history, channel in zip(histories, self.of.channels, strict=True)
+            if limit and (channel.signal, channel.aggregate) == (limit.signal, "worst")
+        ]
+        return tuple(sorted({key.service_id for history in limited or histories for key in history.keys}))
 
 
 def live_reader(source: Source, config: ExporterConfig, of: Subject) -> PanelReader:
