@@ -1,5 +1,6 @@
 """A forecast is the same wherever it is made."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ STEP, HORIZONS = 900.0, [3600.0, 86_400.0]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
+    logging.getLogger("distributed").propagate = False  # it goes on after the test, when nobody listens any more
     distributed: Any = pytest.importorskip("dask.distributed", reason="the distributed extra is not installed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
