@@ -10,7 +10,7 @@ import pytest
 from faults import learnt
 from faults.__main__ import told
 from faults.plan import FAULTS, HEALTHY, Spell, spells
-from faults.score import alarms, linear, measures, static
+from faults.score import LIMITS, alarms, kept, linear, measures, static
 from faults.subjects import Memory, Redis
 from servers import RedisServer, wait_until
 
@@ -97,3 +97,13 @@ def test_services_stand_side_by_side_in_shares_of_their_limits() -> None:
     panel = learnt.whole(values, {"disk": 10.0, "redis": 4.0})
     assert panel.kinds == ("disk", "redis")
     np.testing.assert_allclose(panel.values[:, :, 0], [[0.5, 1.0], [0.25, 0.5]])
+
+
+def test_the_recorded_set_can_be_replayed() -> None:
+    folder = Path(learnt.__file__).with_name("recorded")
+    values = pd.read_parquet(folder / "samples.parquet").pivot(index="time", columns="service", values="value")
+    spells, services = kept(pd.read_csv(folder / "episodes.csv"), values.index[0], len(values) / 2)
+    assert set(services) <= set(values.columns)
+    assert sum(is_fault for is_fault, _, _ in spells) > 40
+    assert all(onset < end for is_fault, onset, end in spells if is_fault)
+    assert {service.partition("-")[0] for service in services} == set(LIMITS)
