@@ -19,6 +19,7 @@ from presagio.actions.base import (
     ActionClass,
     Evidence,
     NotAppliedError,
+    Permission,
     Plan,
     PlanError,
     Probe,
@@ -87,6 +88,7 @@ class Command:
     Params: ClassVar[type[BaseModel]] = CommandParams
     action_class: ClassVar[ActionClass] = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 10.0
+    permissions: ClassVar[tuple[Permission, ...]] = (Permission("host", "to run the program as the webhook's user"),)
 
     def plan(self, target: Target, params: CommandParams) -> Plan:
         """Return the command with its placeholders filled. Raises PlanError for a value that is not safe."""
@@ -129,6 +131,10 @@ class Command:
         if call.undo is None:
             raise NotAppliedError(f"{shlex.join(call.argv)} has no undo; name one in the policy, or undo it by hand")
         return _run(call, call.undo, {}, ())
+
+    def changed(self, plan: Plan) -> None:
+        """Return None: what a program did, only the program knows."""
+        del plan
 
 
 def _fill(argument: str, target: Target) -> str:

@@ -21,6 +21,7 @@ from presagio.actions.base import (
     Evidence,
     NotAppliedError,
     OutcomeError,
+    Permission,
     Plan,
     PlanError,
     Probe,
@@ -111,6 +112,7 @@ class Http:
     Params: ClassVar[type[BaseModel]] = HttpParams
     action_class: ClassVar[ActionClass] = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 10.0
+    permissions: ClassVar[tuple[Permission, ...]] = (Permission("host", "to reach the server"),)
 
     def plan(self, target: Target, params: HttpParams) -> Plan:
         """Return the request with its placeholders filled. Raises PlanError for a value that is not safe."""
@@ -154,6 +156,10 @@ class Http:
     def undo(self, plan: Plan) -> Evidence:
         """Raise NotAppliedError: what a request did, only its server can undo."""
         raise NotAppliedError(f"{plan.summary} has no undo; undo it by hand")
+
+    def changed(self, plan: Plan) -> None:
+        """Return None: what a request did, only its server knows."""
+        del plan
 
 
 def _fill_url(url: str, target: Target) -> str:

@@ -19,6 +19,7 @@ from presagio.actions.base import (
     Evidence,
     NotAppliedError,
     OutcomeError,
+    Permission,
     Plan,
     PlanError,
     Probe,
@@ -91,6 +92,10 @@ class ConflictError(NotAppliedError):
     """The object was changed between our reading and our writing it."""
 
 
+class DeletedError(NotAppliedError):
+    """The object that was planned for is gone, even if another one has its name now."""
+
+
 class Cluster:
     """The calls that we make. Errors of the library become ours here."""
 
@@ -125,6 +130,9 @@ class ScaleBy:
     Params: ClassVar[type[BaseModel]] = ScaleByParams
     action_class: ClassVar[ActionClass] = ActionClass.DESIRED_STATE
     settle_seconds: ClassVar[float] = 60.0
+    permissions: ClassVar[tuple[Permission, ...]] = (
+        Permission("kubernetes", "apps/deployments/scale", ("get", "update")),
+    )
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         self._cluster = cluster
@@ -148,6 +156,7 @@ class ScaleBy:
             params=scaling.model_dump(mode="json"),
             prior_state={"replicas": prior, "resource_version": scale.metadata.resource_version},
             undo={"replicas": prior},
+            desired_state={"replicas": wanted},
         )
 
     def apply(self, plan: Plan, attempt_id: str) -> Evidence:  # noqa: ARG002 # class A needs no attempt's id
@@ -170,6 +179,20 @@ class ScaleBy:
         scaling = Scaling.model_validate(plan.params)
         return self._move(scaling, scaling.replicas, plan.prior_state["replicas"])
 
+    def changed(self, plan: Plan) -> str | None:
+        """Return the number of replicas if it is no longer ours, or that the deployment is another one now."""
+        scaling = Scaling.model_validate(plan.params)
+        try:
+            found = _replicas(self._read(scaling))
+        except DeletedError as error:
+            return str(error)
+        except OutcomeError:
+            return None
+        ours = scaling.replicas
+        return (
+            None if found == ours else f"{_name(scaling)} has {found} replicas, not {ours}: someone else changed it"
+        )
+
     def _namespace(self, target: Target, params: ScaleByParams) -> str:
         namespace = (
             placeholders.fill(params.namespace, target, placeholders.dns)
@@ -183,7 +206,7 @@ class ScaleBy:
     def _read(self, scaling: Scaling) -> Scale:
         scale = self.cluster.read_scale(scaling.deployment, scaling.namespace)
         if scale.metadata.uid != scaling.uid:
-            raise NotAppliedError(f"{_name(scaling)} was deleted and made anew since it was planned")
+            raise DeletedError(f"{_name(scaling)} was deleted and made anew since it was planned")
         return scale
 
     def _move(self, scaling: Scaling, source: int, target: int) -> Evidence:
@@ -199,7 +222,7 @@ class ScaleBy:
         if found == target:
             return _evidence(scaling, scale, found, "already has")
         if found != source:
-            raise NotAppliedError(f"{_name(scaling)} has {found} replicas, not {source}: someone else changed it")
+            raise NotAppliedError(_foreign(scaling, found, source))
         scale.spec.replicas = target
         written = self.cluster.write_scale(scaling.deployment, scaling.namespace, scale)
         return _evidence(scaling, written, found, "was set to")
@@ -246,6 +269,10 @@ def _replicas(scale: Scale) -> int:
 
 def _name(scaling: Scaling) -> str:
     return f"deployment {scaling.namespace}/{scaling.deployment}"
+
+
+def _foreign(scaling: Scaling, found: int, ours: int) -> str:
+    return f"{_name(scaling)} has {found} replicas, not {ours}: someone else changed it"
 
 
 def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Engine
 
-from presagio.actions.base import Action, ActionClass, Evidence, Plan, Probe, Target
+from presagio.actions.base import Action, ActionClass, Evidence, Permission, Plan, Probe, Target
 from presagio.toolkit.clock import ManualClock
 from presagio.toolkit.errors import SourceError, SourceReason
 from presagio.toolkit.log import get_log
@@ -98,6 +98,7 @@ class FakeAction:
     Params: ClassVar[type[BaseModel]] = Size
     action_class = ActionClass.ONCE
     settle_seconds: ClassVar[float] = 60.0
+    permissions: ClassVar[tuple[Permission, ...]] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -108,6 +109,7 @@ class FakeAction:
         self.undo_facts: dict[str, Any] | None = None
         self.plan_error: Exception | None = None
         self.undo_error: Exception | None = None
+        self.meddled: str | None = None
 
     def plan(self, target: Target, params: BaseModel) -> Plan:
         if self.plan_error:
@@ -132,6 +134,9 @@ class FakeAction:
             raise self.undo_error
         self.undone.append(plan.summary)
         return Evidence("undone")
+
+    def changed(self, plan: Plan) -> str | None:
+        return self.meddled
 
 
 def after_the_effect(error: Exception) -> Exception:

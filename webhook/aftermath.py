@@ -8,10 +8,9 @@ from presagio.webhook import evaluation
 from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.execution import action_class, evidence, failure
 from presagio.webhook.moves import Move, Run, Stay
-from presagio.webhook.planning import plan_of
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
-from presagio.webhook.tools import Tools, escalate
+from presagio.webhook.tools import Tools, escalate, plan_of
 
 
 def ineffective(case: Remediation, tools: Tools, now: float) -> Move:

@@ -12,11 +12,10 @@ from typing import Any
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Probe
 from presagio.toolkit.errors import PluginError
 from presagio.webhook.moves import Facts, Move, Run, Stay
-from presagio.webhook.planning import plan_of
 from presagio.webhook.policy import Mode
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
-from presagio.webhook.tools import Tools, escalate
+from presagio.webhook.tools import Tools, escalate, plan_of
 
 
 def release(case: Remediation, tools: Tools, now: float) -> Move:

@@ -62,8 +62,3 @@ def hash_of(case: Remediation, policy: Policy, document: Mapping[str, Any]) -> s
     """Return the hash that an approval is bound to: the whole plan for this target, under this revision."""
     whole = [case.service_id, case.labels, policy.name, policy.revision, document]
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
-
-
-def plan_of(case: Remediation) -> Plan:
-    """Return the plan that is stored with a remediation."""
-    return Plan(**(case.plan or {}))

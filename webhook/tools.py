@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from presagio.actions.base import Action, Target
+from presagio.actions.base import Action, Plan, Target, restored
 from presagio.webhook.moves import Facts, Move
 from presagio.webhook.payload import Alert
 from presagio.webhook.policy import Policy
@@ -44,6 +44,11 @@ def alert_of(case: Remediation) -> Alert:
 def target_of(case: Remediation) -> Target:
     """Return what a remediation acts upon."""
     return Target(case.service_id or "", case.labels or {})
+
+
+def plan_of(case: Remediation) -> Plan:
+    """Return the plan that is stored with a remediation."""
+    return restored(case.plan or {})
 
 
 def escalate(case: Remediation, reason: Reason, **facts: object) -> Move:

@@ -15,7 +15,7 @@ from presagio.webhook.moves import Move, Stay
 from presagio.webhook.questions import Questions, shown
 from presagio.webhook.states import Reason, State
 from presagio.webhook.tables import Json, Remediation
-from presagio.webhook.tools import Tools
+from presagio.webhook.tools import Tools, plan_of
 
 _GRACE = 3600.0
 
@@ -35,7 +35,9 @@ def sample(verification: Verification, questions: Questions, time: float) -> Jso
 def settle(case: Remediation, tools: Tools, now: float) -> Move:
     """APPLIED: give the action time to show, and the query time to forget what was before."""
     del now
-    wait = tools.actions(case.action or "").settle_seconds + verification_of(case).range
+    planned = plan_of(case).settle_seconds
+    settle = tools.actions(case.action or "").settle_seconds if planned is None else planned
+    wait = settle + verification_of(case).range
     until = case.entered_at + wait
     return Move(State.SETTLING, Reason.SETTLE, {"settle_until": until}, not_before=until, deadline=until + _GRACE)
 

@@ -153,7 +153,7 @@ def planned(case: Case, victim: str) -> Plan:
 
 def stored(plan: Plan) -> Plan:
     """Return the plan as it comes back from the ledger."""
-    return Plan(**json.loads(json.dumps(asdict(plan), sort_keys=True)))
+    return base.restored(json.loads(json.dumps(asdict(plan), sort_keys=True)))
 
 
 def harmless(name: str) -> str:

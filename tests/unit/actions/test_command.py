@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
+from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError, restored
 from presagio.actions.command import Command, CommandParams
 
 TARGET = Target("shop/cart", {"instance": "10.0.0.1:9100", "evil": "--delete", "empty": ""})
@@ -105,7 +105,7 @@ def test_what_cannot_be_started_was_not_applied(tmp_path: Path) -> None:
 
 def test_a_plan_read_back_from_json_does_the_same() -> None:
     made = plan("echo", "${service_id}", timeout="5s", cwd="/")
-    stored = Plan(**json.loads(json.dumps(made.__dict__)))
+    stored = restored(json.loads(json.dumps(made.__dict__)))
     assert stored == made
     assert Command().apply(stored, "a-1").facts["output"] == "shop/cart\n"
 

@@ -9,7 +9,7 @@ import pytest
 from http_server import HttpServer, Told, serving
 from pydantic import ValidationError
 
-from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
+from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError, restored
 from presagio.actions.http import Http, HttpParams
 
 TARGET = Target(
@@ -149,7 +149,7 @@ def test_a_proxy_of_the_environment_is_not_used(server: HttpServer, monkeypatch:
 
 def test_a_plan_read_back_from_json_does_the_same(server: HttpServer) -> None:
     made = plan(f"{server.url}/${{pod}}", body=["${code}"], expected_status=[200])
-    stored = Plan(**json.loads(json.dumps(made.__dict__)))
+    stored = restored(json.loads(json.dumps(made.__dict__)))
     assert stored == made
     Http().apply(stored, "a-1")
     assert server.asked[0].body == b'["${pod}"]'

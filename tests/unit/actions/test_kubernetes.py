@@ -13,7 +13,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from presagio.actions import kubernetes
-from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
+from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError, restored
 from presagio.actions.kubernetes import Cluster, ScaleBy, ScaleByParams
 
 TARGET = Target("web", {"deployment": "web", "namespace": "shop", "evil": "web/scale?dryRun=All"})
@@ -33,7 +33,7 @@ def test_the_plan_is_the_state_before_and_after() -> None:
     assert plan.params == {"namespace": "shop", "deployment": "web", "uid": "uid-1", "replicas": 4}
     assert plan.prior_state == {"replicas": 3, "resource_version": "100"}
     assert plan.undo == {"replicas": 3}
-    assert Plan(**json.loads(json.dumps(plan.__dict__))) == plan
+    assert restored(json.loads(json.dumps(plan.__dict__))) == plan
 
 
 def test_labels_never_become_a_path() -> None:

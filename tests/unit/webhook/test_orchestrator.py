@@ -8,11 +8,12 @@ from fake_world import START, FakeAction, Inline, Slow, World, after_the_effect,
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from presagio.actions.base import ActionClass, Evidence, NotAppliedError, PlanError, Probe, UnknownOutcomeError
+from presagio.actions.base import ActionClass, Evidence, NotAppliedError, Plan, PlanError, Probe, UnknownOutcomeError
 from presagio.toolkit.errors import PluginError
 from presagio.toolkit.prometheus import Vector
 from presagio.webhook.states import TRANSITIONS, Outcome, Reason, State
 from presagio.webhook.timers import Timers
+from presagio.webhook.tools import plan_of
 
 UNTIL_INTENT = "received evaluating planned ready intent"
 APPLIED = f"{UNTIL_INTENT} applied settling"
@@ -317,9 +318,7 @@ class TestPlanning:
         world.fire("h", service_id="shop", starts=START)
         first, second = world.case(1), world.case(2)
         assert first.plan_hash != second.plan_hash
-        assert first.plan == {
-            "action": "fix", "summary": "fix shop", "params": {"size": 1}, "prior_state": {"size": 0}, "undo": None,
-        }  # fmt: skip
+        assert plan_of(first) == Plan("fix", "fix shop", {"size": 1}, {"size": 0})
 
     def test_a_dry_run_does_nothing_and_says_what_it_would_have_done(self, world: World) -> None:
         world.use(policy(mode="dry-run"))
