@@ -16,14 +16,16 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Engine
 
-from presagio.actions.base import Action, ActionClass, Evidence, Permission, Plan, Probe, Target
+from presagio.actions.base import Action, ActionClass, Disruption, Evidence, Permission, Plan, Probe, Target
 from presagio.toolkit.clock import ManualClock
 from presagio.toolkit.errors import SourceError, SourceReason
 from presagio.toolkit.log import get_log
 from presagio.toolkit.prometheus import Vector
+from presagio.webhook.approval import Answer, decide
 from presagio.webhook.courier import Courier
 from presagio.webhook.database import open_sqlite
 from presagio.webhook.errors import AlertmanagerError
+from presagio.webhook.guard_config import FleetGuards
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Ledger, verify
 from presagio.webhook.metrics import LedgerCollector, Metrics
@@ -37,7 +39,20 @@ from presagio.webhook.timers import Timers
 from presagio.webhook.tools import Tools
 
 KEY = b"k" * 32
+URL = "https://presagio.test"
 START = 1_700_000_000.0
+
+GUARDED = {
+    (State.PLANNED, State.AWAITING_APPROVAL),
+    (State.PLANNED, State.EVALUATING),
+    (State.AWAITING_APPROVAL, State.READY),
+    (State.AWAITING_APPROVAL, State.EVALUATING),
+    (State.AWAITING_APPROVAL, State.CANCELLED),
+    (State.SETTLING, State.ROLLING_BACK),
+    (State.VERIFYING, State.SUPERSEDED),
+    (State.SUPERSEDED, State.CLOSED),
+}
+"""Ways that people and guards make a remediation go: test_guarded.py walks them, test_orchestrator.py all others."""
 
 
 class FakePrometheus:
@@ -48,6 +63,8 @@ class FakePrometheus:
         self.good: bool | float | None = False
         self.down = False
         self.partial = False
+        self.harms = False
+        self.services = 100.0
         self.asked: list[tuple[str, float]] = []
 
     def instant(self, query: str, time: float) -> Vector:
@@ -55,6 +72,10 @@ class FakePrometheus:
         if self.down:
             raise SourceError(SourceReason.UNREACHABLE, "prometheus is down")
         warnings = ("a store did not answer",) if self.partial else ()
+        if query.startswith("count"):
+            return vector(self.services, warnings=warnings)
+        if query.startswith("harm"):
+            return vector(*([1.0] if self.harms else []), warnings=warnings)
         if query.startswith("problem"):
             return vector(*([1.0] if self.holds else []), warnings=warnings)
         if self.good is None:
@@ -110,11 +131,16 @@ class FakeAction:
         self.plan_error: Exception | None = None
         self.undo_error: Exception | None = None
         self.meddled: str | None = None
+        self.disruption: Disruption | None = None
+        self.message: dict[str, Any] | None = None
 
     def plan(self, target: Target, params: BaseModel) -> Plan:
         if self.plan_error:
             raise self.plan_error
-        return Plan(self.name, f"{self.name} {target.service_id}", params.model_dump(), {"size": 0}, self.undo_facts)
+        summary = f"{self.name} {target.service_id}"
+        return Plan(
+            self.name, summary, params.model_dump(), {"size": 0}, self.undo_facts, disruption=self.disruption
+        )  # fmt: skip
 
     def apply(self, plan: Plan, attempt_id: str) -> Evidence:
         """Take the next of the script: an exception with `effect` set happens after the effect."""
@@ -124,7 +150,7 @@ class FakeAction:
         self.effects.append(attempt_id)
         if isinstance(turn, Exception):
             raise turn
-        return Evidence("done", {"attempt_id": attempt_id})
+        return Evidence("done", {"attempt_id": attempt_id}, self.message)
 
     def probe(self, plan: Plan, attempt_id: str) -> Probe:
         return self.says
@@ -198,6 +224,7 @@ class World:
         self.path = folder / "ledger.db"
         self.policies = policies or (policy(),)
         self.timers = timers or Timers()
+        self.fleet = FleetGuards()
         self.prometheus = FakePrometheus()
         self.alertmanager = FakeAlertmanager()
         self.actions = {name: FakeAction(name) for name in ("fix", "other")}
@@ -216,13 +243,13 @@ class World:
         self.metrics = Metrics(self.registry, self.policies)
         self.registry.register(LedgerCollector(self.records))
         self.use(*self.policies)
-        self.courier = Courier(self.ledger, self.records, self.alertmanager, get_log("courier"))
+        self.courier = Courier(self.ledger, self.records, self.alertmanager, get_log("courier"), URL)
 
     def use(self, *policies: Policy) -> None:
         """Put other policies in force, as a reload does."""
         self.policies = policies
         questions = Questions(self.prometheus, self.alertmanager)
-        tools = Tools(policies, self.records, questions, self._action, self.timers, self._token)
+        tools = Tools(policies, self.records, questions, self._action, self.timers, self._token, self.fleet)
         self.machine = Orchestrator(self.ledger, self.inbox, tools, self.workers, self.metrics, get_log("test"))
 
     def _action(self, name: str) -> Action[Any]:
@@ -277,6 +304,12 @@ class World:
         """Return the ways that were taken."""
         rows = self.records.audit(limit=100_000)
         return {(State(row.source), State(row.target)) for row in rows if row.source}
+
+    def answer(self, approved: bool, plan_hash: str | None = None, case: Remediation | None = None) -> Remediation:
+        """Let a person approve or refuse, at this moment, the plan that is there unless another is named."""
+        case = case or self.case()
+        answer = Answer(approved, case.plan_hash or "" if plan_hash is None else plan_hash, "alice")
+        return decide(case, answer, self.machine.tools, self.ledger, self.clock.now)
 
     def case(self, number: int = 1) -> Remediation:
         found = self.records.get(number)

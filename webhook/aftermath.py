@@ -26,6 +26,12 @@ def inconclusive(case: Remediation, tools: Tools, now: float) -> Move:
     return escalate(case, Reason.NO_DATA)
 
 
+def superseded(case: Remediation, tools: Tools, now: float) -> Move:
+    """SUPERSEDED: what is there now is somebody else's: it is left alone, and proves nothing of our action."""
+    del case, tools, now
+    return Move(State.CLOSED, Reason.MEDDLED, outcome=Outcome.SUPERSEDED)
+
+
 def resume(case: Remediation, tools: Tools, now: float) -> Move | Run:
     """ROLLING_BACK that nobody runs: we crashed. To restore is repeatable, but for class D."""
     del now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,8 +16,9 @@ from presagio.toolkit.prometheus import PrometheusConfig
 from presagio.toolkit.schema import ConfigFile, Finding, Mistake, Model
 from presagio.toolkit.webconfig import AuthConfig
 from presagio.webhook import policy_file
+from presagio.webhook.guard_config import FleetGuards
 from presagio.webhook.lint import check_action
-from presagio.webhook.policy import KnownMode, Mode, Policy
+from presagio.webhook.policy import Mode, Policy
 from presagio.webhook.timers import Timers
 
 
@@ -30,7 +32,7 @@ class ActionPolicies(Model):
     """An action_policies.json beside the policies of this file."""
 
     file: Path = Field(description="its path, from the folder of this file")
-    mode: KnownMode = Field(Mode.DRY_RUN, description="for all actions in it that have no mode of their own")
+    mode: Mode = Field(Mode.DRY_RUN, description="for all actions in it that have no mode of their own")
 
 
 class Ledger(Model):
@@ -62,7 +64,11 @@ class WebhookConfig(Model):
     action_policies: ActionPolicies | None = Field(None, description="an action_policies.json that you have")
     ledger: Ledger = Field(default_factory=Ledger, description="the store")
     limits: Limits = Field(default_factory=Limits, description="caps")
+    guards: FleetGuards = Field(default_factory=FleetGuards, description="limits on acting, of all policies together")
     timers: Timers = Field(default_factory=Timers, description="how long each step of a remediation may take")
+    external_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        None, description="where people reach these pages: alerts that need a person link to it"
+    )
     api: AuthConfig = Field(default_factory=AuthConfig, description="who may send notifications and ask")
 
 

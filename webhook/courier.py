@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -11,11 +12,30 @@ from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.intake import OUR_ALERTS
 from presagio.webhook.ledger import Ledger
 from presagio.webhook.records import Records
+from presagio.webhook.states import State
 from presagio.webhook.tables import Message
 
 _LASTS = 4 * 3600.0
 _AGAIN = 30.0
 _IDENTITY = ("service_id", "policy", "action", "reason")
+_MOMENTS = frozenset({"until", "begins", "ends"})
+_NOTHING = {"plan": "", "text": ""}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How the alert of a message is called, how urgent it is, and what it says."""
+
+    name: str
+    severity: str
+    summary: str
+
+
+_KINDS: Mapping[State, _Kind] = {
+    State.ESCALATED: _Kind("Escalated", "critical", "{what} needs a person ({reason})"),
+    State.AWAITING_APPROVAL: _Kind("AwaitingApproval", "warning", "{what} waits for approval: {plan}"),
+    State.APPLIED: _Kind("Notified", "warning", "{what}: {text}"),
+}
 
 
 class Router(Protocol):
@@ -28,11 +48,12 @@ class Router(Protocol):
 class Courier:
     """Delivers at least once; what cannot be delivered stays in the outbox."""
 
-    def __init__(self, ledger: Ledger, records: Records, router: Router, log: Log) -> None:
+    def __init__(self, ledger: Ledger, records: Records, router: Router, log: Log, url: str | None = None) -> None:
         self.ledger = ledger
         self.records = records
         self.router = router
         self.log = log
+        self.url = url
         self._not_before = float("-inf")
 
     def deliver(self, now: float) -> int:
@@ -43,7 +64,7 @@ class Courier:
         if not messages:
             return 0
         try:
-            self.router.send([alert(message) for message in messages])
+            self.router.send([alert(message, self.url) for message in messages])
         except AlertmanagerError as error:
             self._not_before = now + _AGAIN
             self.log.warning("outbox not delivered, will be tried again", messages=len(messages), error=str(error))
@@ -52,19 +73,38 @@ class Courier:
         return len(messages)
 
 
-def alert(message: Message) -> dict[str, Any]:
-    """Return a message in the form of Alertmanager's API. It lasts four hours, or until somebody silences it."""
+def alert(message: Message, url: str | None = None) -> dict[str, Any]:
+    """Return a message in the form of Alertmanager's API. It lasts four hours, or until it says that it ends.
+
+    url: where the webhook's pages are for people; the alert then links to its remediation.
+    """
     body = message.body
+    kind = _KINDS[State(message.subject)]
     labels = {name: str(body[name]) for name in _IDENTITY if body.get(name)}
-    name = OUR_ALERTS + message.subject.title().replace("_", "")
-    told = "; ".join(f"{key}: {value}" for key, value in sorted(body.items()))
-    what = f"remediation {message.remediation_id} of {body.get('service_id', 'an alert')}"
-    return {
-        "labels": {**labels, "alertname": name, "remediation": str(message.remediation_id), "severity": "critical"},
-        "annotations": {"summary": f"{what} needs a person ({body['reason']})", "description": told},
-        "startsAt": _moment(message.created_at),
-        "endsAt": _moment(message.created_at + _LASTS),
+    own = {
+        "alertname": OUR_ALERTS + kind.name,
+        "remediation": str(message.remediation_id),
+        "severity": str(body.get("severity", kind.severity)),
     }
+    what = f"remediation {message.remediation_id} of {body.get('service_id', 'an alert')}"
+    words = {"what": what, **_NOTHING, **body}
+    annotations = {"summary": kind.summary.format_map(words), "description": _told(body)}
+    if url:
+        annotations["link"] = f"{url.rstrip('/')}/remediations/{message.remediation_id}"
+    ends = float(body.get("ends") or body.get("until") or message.created_at + _LASTS)
+    return {
+        "labels": {**labels, **own}, "annotations": annotations, "startsAt": _moment(_begin(message)),
+        "endsAt": _moment(ends),
+    }  # fmt: skip
+
+
+def _begin(message: Message) -> float:
+    """Return when it began: what tells that a request has ended repeats when that began."""
+    return float(message.body.get("begins", message.created_at))
+
+
+def _told(body: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in sorted(body.items()) if key not in _MOMENTS)
 
 
 def _moment(time: float) -> str:

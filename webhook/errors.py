@@ -13,5 +13,9 @@ class ConflictError(PresagioError):
     """Someone else moved the remediation first: nothing was written."""
 
 
+class ApprovalError(PresagioError):
+    """An approval or refusal that cannot be taken: too late, of another plan, or of nothing that waits for one."""
+
+
 class AlertmanagerError(PresagioError):
     """Alertmanager could not be asked, or its answer could not be used."""

@@ -35,6 +35,9 @@ def evaluate(case: Remediation, tools: Tools, now: float) -> Move | Stay:
     policies = candidates(case, tools)
     if not policies:
         return Move(State.CLOSED, Reason.POLICY_WITHDRAWN, outcome=Outcome.WITHDRAWN)
+    protected = tools.fleet.protects({**(case.labels or {}), "service_id": case.service_id or ""})
+    if protected:
+        return escalate(case, Reason.PROTECTED, protected=protected)
     claim = owned(alert_of(case), policies)
     try:
         return _decide(case, policies, tools, now) if claim == case.owns else _claim(case, claim, tools, now)

@@ -6,30 +6,40 @@ runs was left by a crash: its outcome is unknown, its probe may tell, and an act
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Probe
 from presagio.toolkit.errors import PluginError
+from presagio.webhook import approval, guards
 from presagio.webhook.moves import Facts, Move, Run, Stay
 from presagio.webhook.policy import Mode
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
-from presagio.webhook.tools import Tools, escalate, plan_of
+from presagio.webhook.tools import Tools, about, escalate, plan_of
 
 
 def release(case: Remediation, tools: Tools, now: float) -> Move:
-    """PLANNED: a dry run ends here; a policy that acts takes the lease on its target."""
-    del tools
+    """PLANNED: a dry run ends here; a person is asked; or lease and budget are taken, to act."""
     if case.mode == Mode.DRY_RUN:
         facts = {"would_have": (case.plan or {}).get("summary"), "plan_hash": case.plan_hash}
         return Move(State.CLOSED, Reason.DRY_RUN, facts, {"acted_at": now}, outcome=Outcome.DRY_RUN)
-    return Move(State.READY, Reason.AUTO, {"lease": case.owns, "plan_hash": case.plan_hash})
+    if case.mode == Mode.APPROVAL:
+        return approval.request(case, tools, now)
+    policy = tools.policy(case.policy)
+    if policy is None:
+        return Move(State.EVALUATING, Reason.STALE)
+    objection = guards.spent(case, policy, tools, now)
+    if objection:
+        return Move(State.EVALUATING, objection.reason, objection.facts)
+    facts = {"lease": case.owns, "plan_hash": case.plan_hash}
+    return Move(State.READY, Reason.AUTO, facts, budget=guards.allowance(policy, tools))
 
 
 def begin(case: Remediation, tools: Tools, now: float) -> Move:
     """READY: name the attempt, and with the commit of that name, act. A plan that waited too long is made again."""
     timers = tools.timers
+    if tools.records.paused():
+        return Move(State.EVALUATING, Reason.PAUSED)
     if now - case.entered_at > timers.ready_patience:
         return Move(State.EVALUATING, Reason.STALE)
     attempt, deadline = case.attempts + 1, now + timers.attempt_deadline
@@ -47,8 +57,13 @@ def apply(case: Remediation, tools: Tools) -> Evidence:
 def applied(case: Remediation, tools: Tools, result: object, now: float) -> Move:
     """INTENT: what came of it."""
     if isinstance(result, Evidence):
-        facts = evidence(result)
-        return Move(State.APPLIED, Reason.POSITIVE_ANSWER, facts, {"evidence": facts}, deadline=_deadline(tools, now))
+        facts, message = evidence(result), None
+        if result.message is not None:
+            message = {**about(case), **result.message}
+        return Move(
+            State.APPLIED, Reason.POSITIVE_ANSWER, facts, {"evidence": facts}, deadline=_deadline(tools, now),
+            message=message,
+        )  # fmt: skip
     if isinstance(result, NotAppliedError):
         return _not_applied(case, tools, Reason.BEFORE_THE_EFFECT, failure(result), now)
     return _unknown(tools, Reason.NO_ANSWER, failure(result), now)
@@ -103,12 +118,12 @@ def action_class(case: Remediation, tools: Tools) -> ActionClass:
 
 def evidence(seen: Evidence) -> dict[str, Any]:
     """Return evidence as facts."""
-    return asdict(seen)
+    return {"summary": seen.summary, "facts": dict(seen.facts)}
 
 
 def failure(result: object) -> dict[str, Any]:
     """Return what an action raised as facts."""
-    seen = asdict(result.evidence) if isinstance(result, OutcomeError) else {}
+    seen = evidence(result.evidence) if isinstance(result, OutcomeError) else {}
     return {**seen, "error": str(result) or type(result).__name__}
 
 

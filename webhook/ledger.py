@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -15,22 +15,29 @@ from sqlalchemy.orm import Session
 from presagio.webhook import chain
 from presagio.webhook.database import READ
 from presagio.webhook.errors import ConflictError, LedgerError
-from presagio.webhook.moves import Arrival, Changes, Move, Stay
+from presagio.webhook.moves import Arrival, Budget, Changes, Facts, Move, Stay
+from presagio.webhook.records import HOUR, PAUSE, spent_since
 from presagio.webhook.states import TERMINAL, Reason, State, allowed
-from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Notification, Remediation
+from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Notification, Remediation, Spending, Switch
 
 ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
 
 _RELEASES = TERMINAL | {State.HOLDDOWN}
+_ACTS = (State.READY, State.INTENT)
 _WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
 
 
 @dataclass(frozen=True)
-class _Step:
-    remediation: int
-    source: str = ""
-    who: str = ORCHESTRATOR
+class _Row:
+    """What an audit row says."""
+
+    remediation: int | None
+    source: str
+    target: str
+    reason: str
+    who: str
+    facts: Facts
 
 
 class Ledger:
@@ -54,7 +61,7 @@ class Ledger:
                 case = self._received(notification.id, arrival, now)
                 session.add(case)
                 session.flush()
-                self._append(session, _Step(case.id), Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert), now)
+                self._append(session, _row(case.id, "", ORCHESTRATOR, _notified(arrival)), now)
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> Remediation:
         return Remediation(
@@ -72,7 +79,7 @@ class Ledger:
             raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
         with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
             self._set(session, case, _columns(move, now))
-            self._append(session, _Step(case.id, case.state.value, who), move, now)
+            self._append(session, _row(case.id, case.state.value, who, move), now)
             _consequences(session, case, move, now)
             return session.get_one(Remediation, case.id)
 
@@ -91,21 +98,36 @@ class Ledger:
             f"remediation {case.id} has left {case.state.value!r}",
         )
 
-    def _append(self, session: Session, step: _Step, move: Move, now: float) -> None:
+    def _append(self, session: Session, said: _Row, now: float) -> None:
         head = session.get_one(Head, 1, with_for_update=True)
         row = Audit(
-            seq=head.seq + 1, time=now, remediation_id=step.remediation, source=step.source, target=move.to.value,
-            reason=move.reason.value, who=step.who, facts=chain.canonical(move.facts), previous=head.hmac,
+            seq=head.seq + 1, time=now, remediation_id=said.remediation, source=said.source, target=said.target,
+            reason=said.reason, who=said.who, facts=chain.canonical(said.facts), previous=head.hmac,
         )  # fmt: skip
         row.hmac = chain.seal(row, self.key)
         session.add(row)
         head.seq, head.hmac = row.seq, row.hmac
+
+    def switch(self, name: str, on: bool, who: str, note: str, now: float) -> None:
+        """Turn a switch on or off; the ledger tells who did."""
+        with Session(self.engine) as session, session.begin():
+            said = f"{name} {'on' if on else 'off'}"
+            self._append(session, _Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}), now)
+            session.merge(Switch(name=name, on=on, since=now, who=who, note=note))
 
     def delivered(self, messages: Sequence[Message], now: float) -> None:
         """Mark messages of the outbox as sent."""
         with Session(self.engine) as session, session.begin():
             ids = [message.id for message in messages]
             session.execute(update(Message).where(Message.id.in_(ids)).values(sent_at=now))
+
+
+def _row(remediation: int, source: str, who: str, move: Move) -> _Row:
+    return _Row(remediation, source, move.to.value, move.reason.value, who, move.facts)
+
+
+def _notified(arrival: Arrival) -> Move:
+    return Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert)
 
 
 def _columns(move: Move, now: float) -> dict[str, Any]:
@@ -128,13 +150,30 @@ def _consequences(session: Session, case: Remediation, move: Move, now: float) -
         _join(session, move.concerns, case, now)
     if move.concerns is not None:
         _wake(session, move.concerns, now)
+    if move.to in _ACTS:
+        _check_switch(session)
     if move.to is State.READY:
         _take_lease(session, case, now)
+    if move.budget is not None:
+        _spend(session, case, move.budget, now)
     if move.to in _RELEASES:
         session.execute(delete(Lease).where(Lease.remediation_id == case.id))
+    _tell(session, case, move, now)
+
+
+def _tell(session: Session, case: Remediation, move: Move, now: float) -> None:
+    """Put what people must know into the outbox; that somebody has decided, too."""
+    about = {"reason": move.reason.value, "from": case.state.value}
+    if case.state is State.AWAITING_APPROVAL:
+        session.add(_message(case, State.AWAITING_APPROVAL, {**(case.request or {}), "ends": now}, now))
     if move.to is State.ESCALATED:
-        body = {"reason": move.reason.value, "from": case.state.value, **move.facts}
-        session.add(Message(created_at=now, remediation_id=case.id, subject=move.to.value, body=body))
+        session.add(_message(case, move.to, {**about, **move.facts}, now))
+    elif move.message is not None:
+        session.add(_message(case, move.to, {**about, **move.message}, now))
+
+
+def _message(case: Remediation, subject: State, body: Facts, now: float) -> Message:
+    return Message(created_at=now, remediation_id=case.id, subject=subject.value, body=dict(body))
 
 
 def _join(session: Session, remediation: int, case: Remediation, now: float) -> None:
@@ -154,6 +193,23 @@ def _take_lease(session: Session, case: Remediation, now: float) -> None:
         session.add(Lease(target=case.owns, remediation_id=case.id, taken_at=now))
     elif held.remediation_id != case.id:
         raise ConflictError(f"target {case.owns!r} is leased to remediation {held.remediation_id}")
+
+
+def _check_switch(session: Session) -> None:
+    """Raise ConflictError while acting is paused: said in the transaction, so that no attempt slips through."""
+    # Locked, so that with PostgreSQL, too, a pause comes before an attempt or after it, never in between.
+    pause = session.get(Switch, PAUSE, with_for_update={"read": True})
+    if pause is not None and pause.on:
+        raise ConflictError(f"acting was paused by {pause.who!r}")
+
+
+def _spend(session: Session, case: Remediation, budget: Budget, now: float) -> None:
+    """Take a place of the budget. The head of the chain is held, so that nobody else counts at the same time."""
+    for policy, most in ((budget.policy, budget.max_per_hour), (None, budget.max_per_hour_in_all)):
+        spent = session.scalar(select(func.count()).select_from(spent_since(now - HOUR, policy).subquery())) or 0
+        if spent >= most:
+            raise ConflictError(f"the budget of {policy or 'all policies'}, {most} an hour, was spent")
+    session.add(Spending(remediation_id=case.id, policy=budget.policy, spent_at=now))
 
 
 @contextmanager

@@ -16,6 +16,15 @@ Changes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How many remediations may act within an hour: those of this policy, and all."""
+
+    policy: str
+    max_per_hour: int
+    max_per_hour_in_all: int
+
+
+@dataclass(frozen=True)
 class Move:
     """One transition. `facts` go into the audit row, `changes` into the remediation's columns.
 
@@ -23,6 +32,8 @@ class Move:
     deadline: Unix seconds; the state must be left by then (None: as it was).
     outcome: how the remediation ended or, in a hold, will have ended.
     concerns: the remediation that this alert is attached to, or that it wakes.
+    message: what people must be told, beside an escalation.
+    budget: what this must fit in, which is taken together with the lease.
     """
 
     to: State
@@ -33,6 +44,8 @@ class Move:
     deadline: float | None = None
     outcome: Outcome | None = None
     concerns: int | None = None
+    message: Facts | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)

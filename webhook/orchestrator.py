@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from presagio.toolkit.log import Log
-from presagio.webhook import aftermath, evaluation, execution, intake, verify
+from presagio.webhook import aftermath, approval, evaluation, execution, intake, verify
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Ledger
@@ -30,6 +30,7 @@ STAGES: Mapping[State, Stage] = {
     State.EVALUATING: evaluation.evaluate,
     State.BLOCKED: evaluation.retry,
     State.PLANNED: execution.release,
+    State.AWAITING_APPROVAL: approval.wait,
     State.READY: execution.begin,
     State.INTENT: execution.recover,
     State.UNKNOWN: execution.ask,
@@ -39,6 +40,7 @@ STAGES: Mapping[State, Stage] = {
     State.VERIFYING: verify.watch,
     State.VERIFIED: aftermath.verified,
     State.INEFFECTIVE: aftermath.ineffective,
+    State.SUPERSEDED: aftermath.superseded,
     State.INCONCLUSIVE: aftermath.inconclusive,
     State.ROLLING_BACK: aftermath.resume,
     State.ROLLED_BACK: aftermath.rolled_back,

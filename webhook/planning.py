@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,9 +14,9 @@ from presagio.toolkit.errors import PluginError
 from presagio.webhook import verify
 from presagio.webhook.chain import canonical
 from presagio.webhook.criteria import Verification
-from presagio.webhook.guards import Block
+from presagio.webhook.guards import Block, too_wide
 from presagio.webhook.moves import Move
-from presagio.webhook.policy import Policy, PolicyError, Step, verification
+from presagio.webhook.policy import Policy, PolicyError, Step, harms, verification
 from presagio.webhook.states import Reason, State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools, escalate, target_of
@@ -26,19 +26,44 @@ def plan(case: Remediation, policy: Policy, seen: Mapping[str, Any], tools: Tool
     """Return the move to PLANNED; a Block if target or Prometheus cannot be asked now; an escalation if never."""
     if case.rung >= len(policy.steps):
         return escalate(case, Reason.LADDER_USED, rungs=len(policy.steps))
-    step, target = policy.steps[case.rung], target_of(case)
+    target = target_of(case)
     try:
         judged = verification(policy, target)
-        made = _made(tools.actions(step.action), step, target)
+        harms(policy, target)
+        found = _first(policy, case.rung, tools, target)
     except NotAppliedError as error:
         return Block(Reason.TARGET, {"error": str(error)})
-    except (PlanError, PolicyError, PluginError, ValidationError) as error:
-        return escalate(case, Reason.UNPLANNABLE, error=str(error), planned_action=step.action)
+    except PolicyError as error:
+        return escalate(case, Reason.UNPLANNABLE, error=str(error))
+    if found.plan is None:
+        return escalate(case, Reason.UNPLANNABLE, errors=dict(found.impossible))
     baseline = verify.sample(judged, tools.questions, now)
     if "error" in baseline:
         return Block(Reason.PROMETHEUS, {"error": baseline["error"]})
-    chosen = {"conditions": seen, "baseline": baseline, "rung": case.rung, "action": step.action}
-    return _planned(case, policy, made, judged, chosen)
+    chosen = {"conditions": seen, "baseline": baseline, "rung": found.rung, "action": policy.steps[found.rung].action}
+    told = {"impossible": found.impossible} if found.impossible else {}
+    return too_wide(found.plan, policy) or _planned(case, policy, found.plan, judged, {**chosen, **told})
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The first rung that can be planned, and why those before it cannot."""
+
+    rung: int
+    plan: Plan | None
+    impossible: Mapping[str, str]
+
+
+def _first(policy: Policy, rung: int, tools: Tools, target: Target) -> _Found:
+    """Plan the rung or, if a bound or the target itself forbids it, the next one. Raises NotAppliedError."""
+    impossible: dict[str, str] = {}
+    for number in range(rung, len(policy.steps)):
+        step = policy.steps[number]
+        try:
+            return _Found(number, _made(tools.actions(step.action), step, target), impossible)
+        except (PlanError, PluginError, ValidationError) as error:
+            impossible[f"{number + 1}. {step.action}"] = str(error)
+    return _Found(rung, None, impossible)
 
 
 def _made(action: Action[Any], step: Step, target: Target) -> Plan:
@@ -49,8 +74,9 @@ def _planned(case: Remediation, policy: Policy, made: Plan, judged: Verification
     document = asdict(made)
     changes = {
         "policy": policy.name, "policy_revision": policy.revision, "mode": policy.mode.value,
-        "action": facts["action"], "plan": document, "plan_hash": hash_of(case, policy, document),
-        "verification": asdict(judged), "baseline": facts["baseline"], "samples": [], "evidence": None,
+        "action": facts["action"], "rung": facts["rung"], "plan": document,
+        "plan_hash": hash_of(case, policy, document), "verification": asdict(judged),
+        "baseline": facts["baseline"], "samples": [], "evidence": None,
     }  # fmt: skip
     told = {
         name: changes[name] for name in ("policy", "policy_revision", "mode", "plan", "plan_hash", "verification")

@@ -11,14 +11,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from presagio.actions.base import Target
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.schema import Model
-from presagio.toolkit.units import Duration
 from presagio.webhook import promql
 from presagio.webhook.criteria import Condition, Verification, Verify, When, queries
+from presagio.webhook.guard_config import Guards
 from presagio.webhook.payload import Alert
 
 _REGEX = "=~"
@@ -33,6 +33,7 @@ class Mode(StrEnum):
     """How far a policy may go by itself."""
 
     DRY_RUN = "dry-run"
+    APPROVAL = "approval"
     AUTO = "auto"
 
 
@@ -48,14 +49,6 @@ class Priority(StrEnum):
 _ORDER = list(Priority)
 
 
-def _mode(value: object) -> object:
-    if value == "approval":
-        raise ValueError(
-            "dry-run or auto (approval is not there yet; dry-run shows what would be done), got 'approval'"
-        )
-    return value
-
-
 def _matcher(value: str) -> str:
     if value.startswith(_REGEX):
         try:
@@ -66,13 +59,6 @@ def _matcher(value: str) -> str:
 
 
 Matcher = Annotated[str, AfterValidator(_matcher)]
-KnownMode = Annotated[Mode, BeforeValidator(_mode)]
-
-
-class Guards(Model):
-    """What keeps a policy from acting too often."""
-
-    cooldown: Duration = Field(1800.0, ge=0, description="rest of a target after a remediation")
 
 
 class Policy(Model):
@@ -84,7 +70,7 @@ class Policy(Model):
         description='labels that the alert has: equal, or fully matching a regular expression "=~a|b"'
     )
     when: tuple[When, ...] = Field((), description="PromQL conditions that must all hold before anything is done")
-    mode: KnownMode = Field(Mode.DRY_RUN, description="dry-run or auto")
+    mode: Mode = Field(Mode.DRY_RUN, description="dry-run, approval or auto: how far it may go by itself")
     priority: Priority = Field(Priority.MEDIUM, description="critical, high, medium or low: which policy goes first")
     actions: tuple[Mapping[str, Any], ...] = Field(description="ladder of actions, tried in order")
     verify: Verify = Field(description="how success is told")
@@ -159,6 +145,11 @@ def target(alert: Alert) -> Target:
 def conditions(policy: Policy, target: Target) -> tuple[Condition, ...]:
     """Return the policy's conditions for a target. Raises PolicyError if it lacks a label that they name."""
     return tuple(Condition(_filled(policy, query, target)) for query in policy.when)
+
+
+def harms(policy: Policy, target: Target) -> tuple[Condition, ...]:
+    """Return what would tell that an action does harm. Raises PolicyError if the target lacks a label they name."""
+    return tuple(Condition(_filled(policy, query, target)) for query in policy.guards.harm)
 
 
 def verification(policy: Policy, target: Target) -> Verification:

@@ -22,7 +22,7 @@ from presagio.toolkit.schema import ConfigFile, Finding, Mistake, Model
 from presagio.webhook import commandline
 from presagio.webhook.criteria import Verify
 from presagio.webhook.lint import check_action
-from presagio.webhook.policy import KnownMode, Mode, Policy, Priority
+from presagio.webhook.policy import Mode, Policy, Priority
 
 _THRESHOLD = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 _NEGATED = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
@@ -91,7 +91,9 @@ class Entry(Model):
     )
     conditions: Conditions = Field(description="what must hold")
     priority: Priority = Field(Priority.MEDIUM, description="critical, high, medium or low: which goes first")
-    mode: KnownMode | None = Field(None, description="dry-run or auto; default: action_policies.mode of webhook.yml")
+    mode: Mode | None = Field(
+        None, description="dry-run, approval or auto; default: action_policies.mode of webhook.yml"
+    )
 
 
 class Service(Model):

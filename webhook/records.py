@@ -11,10 +11,17 @@ from sqlalchemy.orm import Session
 
 from presagio.webhook.database import READ
 from presagio.webhook.policy import Mode
-from presagio.webhook.states import LIVE, State
-from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation
+from presagio.webhook.states import LIVE, Outcome, State
+from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation, Spending, Switch
 
 RowT = TypeVar("RowT")
+
+
+PAUSE = "pause"
+"""The switch that keeps everything from acting."""
+
+HOUR = 3600.0
+"""What a budget is for."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,12 @@ class Without:
 
 
 NOTHING = Without()
+
+
+def spent_since(moment: float, policy: str | None) -> Select[float]:
+    """Select when remediations, of one policy or of all, were let to act later than `moment`."""
+    spent = select(Spending.spent_at).where(Spending.spent_at > moment)
+    return spent if policy is None else spent.where(Spending.policy == policy)
 
 
 class Records:
@@ -83,7 +96,8 @@ class Records:
             owner = session.scalar(select(Remediation).where(Remediation.owns == target))
             same = (Member.fingerprint == alert.fingerprint, Member.starts_at == alert.starts_at)
             joined = select(Member.remediation_id).join(Remediation, Remediation.id == Member.remediation_id)
-            escalated = session.scalar(joined.where(*same, Remediation.state == State.ESCALATED).limit(1))
+            decided = or_(Remediation.state == State.ESCALATED, Remediation.outcome == Outcome.REFUSED)
+            escalated = session.scalar(joined.where(*same, decided).limit(1))
             member = owner and session.scalar(
                 select(Member.id).where(*same, Member.remediation_id == owner.id).limit(1)
             )
@@ -113,6 +127,24 @@ class Records:
     def members(self, remediation: int) -> list[Member]:
         """Return the alerts that a remediation answers."""
         return self._all(select(Member).where(Member.remediation_id == remediation).order_by(Member.id))
+
+    def switches(self) -> dict[str, Switch]:
+        """Return the switches that are on, by name."""
+        return {switch.name: switch for switch in self._all(select(Switch).where(Switch.on.is_(True)))}
+
+    def paused(self) -> Switch | None:
+        """Return who paused all acting, if somebody did."""
+        return self.switches().get(PAUSE)
+
+    def spent(self, since: float, policy: str | None = None) -> list[float]:
+        """Return when remediations, of one policy or of all, were let to act later than `since`, the oldest first."""
+        return self._all(spent_since(since, policy).order_by(Spending.spent_at))
+
+    def alerting(self) -> int:
+        """Return how many services have a live remediation."""
+        distinct = select(func.count(func.distinct(Remediation.service_id)))
+        with Session(self.engine) as session:
+            return session.scalar(distinct.where(Remediation.finished_at.is_(None))) or 0
 
     def leases(self) -> list[Lease]:
         """Return who may act on which target."""

@@ -1,7 +1,6 @@
 """How a remediation lives, as data: the states, the reasons, and every way from one state to the next.
 
-The table is that of docs/remediation.md, whole. `used` tells which ways are walked already; the others have their
-place here so that the orchestrator, the ledger and the pages are laid out for them.
+The table is that of docs/remediation.md, whole.
 """
 
 from __future__ import annotations
@@ -59,6 +58,7 @@ class Reason(StrEnum):
     WITH_A_PERSON = "with_a_person"
     OURS = "ours"
     OWNED = "owned"
+    PROTECTED = "protected"
     # evaluation
     MATCHED = "matched"
     SELF_RESOLVED = "self_resolved"
@@ -71,10 +71,19 @@ class Reason(StrEnum):
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
     TARGET = "target"
+    BUDGET = "budget"
+    BLAST_RADIUS = "blast_radius"
+    STORM = "storm"
+    WINDOW = "window"
+    PAUSED = "paused"
     TIMER = "timer"
     # execution
     DRY_RUN = "dry_run"
     AUTO = "auto"
+    APPROVAL = "approval"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
     STALE = "stale"
     ATTEMPT = "attempt"
     POSITIVE_ANSWER = "positive_answer"
@@ -87,6 +96,8 @@ class Reason(StrEnum):
     ATTEMPTS_USED = "attempts_used"
     # verification
     SETTLE = "settle"
+    HARM = "harm"
+    MEDDLED = "meddled"
     GOOD_SAMPLES = "good_samples"
     STILL_BAD = "still_bad"
     NO_DATA = "no_data"
@@ -108,7 +119,8 @@ DROPPING = (
 """The label values of presagio_alerts_dropped_total."""
 
 BLOCKING = (
-    Reason.COOLDOWN, Reason.SILENCE, Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET, Reason.OWNED,
+    Reason.PAUSED, Reason.SILENCE, Reason.COOLDOWN, Reason.WINDOW, Reason.STORM, Reason.BUDGET, Reason.BLAST_RADIUS,
+    Reason.PROMETHEUS, Reason.ALERTMANAGER, Reason.TARGET, Reason.OWNED,
 )  # fmt: skip
 """The label values of presagio_remediations_blocked_total."""
 
@@ -121,6 +133,9 @@ class Outcome(StrEnum):
     DRY_RUN = "dry_run"
     SELF_RESOLVED = "self_resolved"
     WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
     ESCALATED = "escalated"
 
 
@@ -132,7 +147,6 @@ class Transition:
     target: State
     when: str
     stored: str = ""
-    used: bool = True
 
 
 def _ways() -> tuple[Transition, ...]:
@@ -143,19 +157,20 @@ def _ways() -> tuple[Transition, ...]:
         way(s.RECEIVED, s.ATTACHED, "a live remediation already owns this target", "membership"),
         way(s.RECEIVED, s.EVALUATING, "a policy matches", "policy revision, deadline"),
         way(s.EVALUATING, s.CLOSED, "self-resolved: the condition no longer holds for k samples", "samples"),
-        way(s.EVALUATING, s.BLOCKED, "cooldown, silence, Prometheus, Alertmanager or the target cannot be asked; "
-            "later budget, blast radius, storm, maintenance window, pause", "reason, not-before"),
+        way(s.EVALUATING, s.BLOCKED, "pause, silence, cooldown, window, storm, budget, blast radius; Prometheus, "
+            "Alertmanager or the target cannot be asked", "reason, not-before"),
         way(s.EVALUATING, s.PLANNED, "guards pass", "action, params, prior state, undo, "
             "verify spec, baseline, plan hash"),
         way(s.BLOCKED, s.EVALUATING, "timer or event"),
         way(s.PLANNED, s.CLOSED, "mode is dry-run", "what would have been done"),
-        way(s.PLANNED, s.AWAITING_APPROVAL, "policy asks for it", "hash, nonce, expiry", used=False),
-        way(s.PLANNED, s.READY, "mode is auto", "lease, later budget"),
-        way(s.AWAITING_APPROVAL, s.READY, "approved for this very hash", "who, when", used=False),
-        way(s.AWAITING_APPROVAL, s.EVALUATING, "the plan is stale", "who, when", used=False),
-        way(s.AWAITING_APPROVAL, s.CANCELLED, "refused or expired", "who, when", used=False),
+        way(s.PLANNED, s.AWAITING_APPROVAL, "policy asks for it", "hash, expiry; the request in the outbox"),
+        way(s.PLANNED, s.READY, "mode is auto", "lease and budget"),
+        way(s.PLANNED, s.EVALUATING, "the budget was spent, or the pause began, since it was planned"),
+        way(s.AWAITING_APPROVAL, s.READY, "approved for this very hash", "who, when; lease and budget"),
+        way(s.AWAITING_APPROVAL, s.EVALUATING, "the plan is stale: its conditions or its policy changed"),
+        way(s.AWAITING_APPROVAL, s.CANCELLED, "refused or expired: no answer means no", "who, when"),
         way(s.READY, s.INTENT, "not paused", "attempt id, deadline; then the effect"),
-        way(s.READY, s.EVALUATING, "it waited so long that everything is asked again"),
+        way(s.READY, s.EVALUATING, "paused, or it waited so long that everything is asked again"),
         way(s.INTENT, s.APPLIED, "positive answer", "evidence"),
         way(s.INTENT, s.NOT_APPLIED, "provably before the effect", "evidence, back-off 1 min·2ⁿ"),
         way(s.INTENT, s.UNKNOWN, "time-out, crash", "evidence"),
@@ -165,22 +180,21 @@ def _ways() -> tuple[Transition, ...]:
         way(s.NOT_APPLIED, s.ESCALATED, "after 5 back-offs"),
         way(s.APPLIED, s.SETTLING, "at once", "settle-until"),
         way(s.SETTLING, s.VERIFYING, "timer", "deadline"),
-        way(s.SETTLING, s.ROLLING_BACK, "a harm guard fires", "samples", used=False),
+        way(s.SETTLING, s.ROLLING_BACK, "a harm guard fires", "samples"),
         way(s.VERIFYING, s.VERIFIED, "n good samples in a row", "samples"),
         way(s.VERIFYING, s.INEFFECTIVE, "still bad at the deadline", "samples"),
         way(s.VERIFYING, s.INCONCLUSIVE, "no data or NaN", "samples"),
-        way(s.VERIFYING, s.SUPERSEDED, "someone else changed the target", "samples", used=False),
+        way(s.VERIFYING, s.SUPERSEDED, "someone else changed the target", "samples"),
         way(s.INEFFECTIVE, s.ROLLING_BACK, "undo exists", "then the undo"),
         way(s.INEFFECTIVE, s.NEXT_RUNG, "the ladder goes on", "rung"),
         way(s.NEXT_RUNG, s.EVALUATING, "at once: everything is asked again"),
         way(s.ROLLING_BACK, s.ROLLED_BACK, "only the fields that are still ours were restored", "evidence"),
-        way(s.SUPERSEDED, s.CLOSED, "at once", "outcome", used=False),
+        way(s.SUPERSEDED, s.CLOSED, "at once", "outcome"),
         way(s.VERIFIED, s.HOLDDOWN, "at once", "outcome; the lease is released"),
         way(s.ROLLED_BACK, s.HOLDDOWN, "at once", "outcome; the lease is released"),
         way(s.HOLDDOWN, s.CLOSED, "the hold is over"),
         way(s.HOLDDOWN, s.NEXT_RUNG, "a recurrence within the hold is the same problem", "rung"),
-        *(way(state, s.ESCALATED, "its deadline passed, or only a person can go on", "the page in the outbox",
-              used=state not in (s.AWAITING_APPROVAL, s.SUPERSEDED))
+        *(way(state, s.ESCALATED, "its deadline passed, or only a person can go on", "the page in the outbox")
           for state in LIVE if state is not s.NOT_APPLIED),
     )  # fmt: skip
 
@@ -188,8 +202,8 @@ def _ways() -> tuple[Transition, ...]:
 TRANSITIONS = _ways()
 
 SELF_TIMED = frozenset({
-    State.INTENT, State.APPLIED, State.SETTLING, State.VERIFYING, State.VERIFIED, State.INEFFECTIVE,
-    State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN,
+    State.AWAITING_APPROVAL, State.INTENT, State.APPLIED, State.SETTLING, State.VERIFYING, State.SUPERSEDED,
+    State.VERIFIED, State.INEFFECTIVE, State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN,
 })  # fmt: skip
 """Their own stage ends them in time, and better than by an escalation: after a night off, an action that was applied
 is still verified. Their deadline counts only if the stage fails."""

@@ -97,6 +97,7 @@ class Remediation(Base):
     plan_hash: Mapped[str | None] = mapped_column(String(64))
     verification: Mapped[Json | None]
     baseline: Mapped[Json | None]
+    request: Mapped[Json | None]
 
     # the attempt
     attempt_id: Mapped[str | None] = mapped_column(String(64), unique=True)
@@ -132,6 +133,29 @@ class Lease(Base):
     target: Mapped[str] = mapped_column(String(400), primary_key=True)
     remediation_id: Mapped[int] = mapped_column(ForeignKey("remediations.id"), unique=True)
     taken_at: Mapped[float]
+
+
+class Spending(Base):
+    """The budget: one row for each remediation that was let to act, taken together with its lease."""
+
+    __tablename__ = "spending"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    remediation_id: Mapped[int] = mapped_column(ForeignKey("remediations.id"))
+    policy: Mapped[str] = mapped_column(String(200))
+    spent_at: Mapped[float] = mapped_column(index=True)
+
+
+class Switch(Base):
+    """What a person has switched on: the pause of all acting. A switch without a row is off."""
+
+    __tablename__ = "switches"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    on: Mapped[bool]
+    since: Mapped[float]
+    who: Mapped[str] = mapped_column(String(200))
+    note: Mapped[str] = mapped_column(String(1000))
 
 
 class Audit(Base):

@@ -28,6 +28,7 @@ class Timers(Model):
     )
     back_off: Duration = Field(60.0, gt=0, description="wait after an attempt that had no effect, doubled each time")
     back_offs: int = Field(5, ge=0, le=20, description="so many times; then a person is told")
+    approval: Duration = Field(900.0, gt=0, description="a plan not approved for so long is cancelled")
     ready_patience: Duration = Field(
         60.0, gt=0, description="a plan that waited so long to be carried out is made again"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from presagio.actions.base import Action, Plan, Target, restored
+from presagio.webhook.guard_config import FleetGuards
 from presagio.webhook.moves import Facts, Move
 from presagio.webhook.payload import Alert
 from presagio.webhook.policy import Policy
@@ -30,6 +31,7 @@ class Tools:
     actions: Callable[[str], Action]  # type: ignore[type-arg] # of any parameters
     timers: Timers
     token: Callable[[], str]
+    fleet: FleetGuards = field(default_factory=FleetGuards)
 
     def policy(self, name: str | None) -> Policy | None:
         """Return the policy of that name, if it is still there."""
@@ -53,12 +55,13 @@ def plan_of(case: Remediation) -> Plan:
 
 def escalate(case: Remediation, reason: Reason, **facts: object) -> Move:
     """Return the move to a person, with what the page must say."""
-    return Move(State.ESCALATED, reason, {**_about(case), **facts}, outcome=Outcome.ESCALATED)
+    return Move(State.ESCALATED, reason, {**about(case), **facts}, outcome=Outcome.ESCALATED)
 
 
-def _about(case: Remediation) -> Facts:
-    about = {
+def about(case: Remediation) -> Facts:
+    """Return what people who are told of a remediation must know."""
+    known = {
         "service_id": case.service_id, "policy": case.policy, "action": case.action, "attempt_id": case.attempt_id,
         "alertname": case.alert.get("labels", {}).get("alertname"),
     }  # fmt: skip
-    return {name: value for name, value in about.items() if value is not None}
+    return {name: value for name, value in known.items() if value is not None}

@@ -11,11 +11,12 @@ from typing import Any
 
 from presagio.toolkit.errors import SourceError
 from presagio.webhook.criteria import Sample, Verification
-from presagio.webhook.moves import Move, Stay
+from presagio.webhook.moves import Facts, Move, Stay
+from presagio.webhook.policy import harms
 from presagio.webhook.questions import Questions, shown
 from presagio.webhook.states import Reason, State
 from presagio.webhook.tables import Json, Remediation
-from presagio.webhook.tools import Tools, plan_of
+from presagio.webhook.tools import Tools, escalate, plan_of, target_of
 
 _GRACE = 3600.0
 
@@ -39,28 +40,67 @@ def settle(case: Remediation, tools: Tools, now: float) -> Move:
     settle = tools.actions(case.action or "").settle_seconds if planned is None else planned
     wait = settle + verification_of(case).range
     until = case.entered_at + wait
-    return Move(State.SETTLING, Reason.SETTLE, {"settle_until": until}, not_before=until, deadline=until + _GRACE)
+    first = _next_look(case, tools, case.entered_at, until)
+    return Move(State.SETTLING, Reason.SETTLE, {"settle_until": until}, not_before=first, deadline=until + _GRACE)
 
 
-def start(case: Remediation, tools: Tools, now: float) -> Move:
-    """SETTLING: the time is over; the first sample is due for its end."""
-    del tools, now
-    deadline = case.not_before + verification_of(case).deadline
+def start(case: Remediation, tools: Tools, now: float) -> Move | Stay:
+    """SETTLING: look whether it does harm; once the time is over, the first sample is due for its end."""
+    until = case.deadline - _GRACE
+    harm = _harm(case, tools, min(now, until))
+    if harm:
+        return _harmful(case, harm, tools, now)
+    if now < until:
+        return Stay(_next_look(case, tools, now, until))
+    deadline = until + verification_of(case).deadline
     facts = {"deadline": deadline, "query": verification_of(case).query}
-    return Move(State.VERIFYING, Reason.TIMER, facts, {"samples": []}, case.not_before, deadline)
+    return Move(State.VERIFYING, Reason.TIMER, facts, {"samples": []}, until, deadline)
+
+
+def _harmful(case: Remediation, harm: Facts, tools: Tools, now: float) -> Move:
+    if plan_of(case).undo is None:
+        return escalate(case, Reason.HARM, **harm)
+    return Move(State.ROLLING_BACK, Reason.HARM, harm, deadline=now + tools.timers.attempt_deadline)
+
+
+def _harm(case: Remediation, tools: Tools, time: float) -> Facts | None:
+    """Return the first harm guard that holds, with the series that say so. Who cannot be asked tells of no harm."""
+    policy = tools.policy(case.policy)
+    for condition in harms(policy, target_of(case)) if policy else ():
+        try:
+            answer = tools.questions.instant(condition.query, time)
+        except SourceError:
+            return None
+        if condition.holds(answer):
+            return {"harm": condition.query, "series": shown(answer), "time": time}
+    return None
+
+
+def _next_look(case: Remediation, tools: Tools, now: float, until: float) -> float:
+    """Return when to look again while it settles: only a policy with harm guards is looked at before the end."""
+    policy = tools.policy(case.policy)
+    guarded = policy is not None and policy.guards.harm
+    return min(now + tools.timers.sample_interval, until) if guarded else until
 
 
 def watch(case: Remediation, tools: Tools, now: float) -> Move | Stay:
-    """VERIFYING: take the sample that is due. n good ones in a row are success; at the deadline the last decides."""
+    """VERIFYING: take the sample that is due. n good ones in a row are success; at the deadline the last decides.
+
+    Unless somebody else changed what we wrote: then neither success nor failure is ours.
+    """
     del now
     verification = verification_of(case)
     samples = [*(case.samples or []), sample(verification, tools.questions, case.not_before)]
     changes, facts = {"samples": samples}, {"samples": samples, "needed": verification.samples}
-    if streak(samples) >= verification.samples:
-        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, facts, changes)
     following = case.not_before + verification.interval
-    if following <= case.deadline:
+    good = streak(samples) >= verification.samples
+    if not good and following <= case.deadline:
         return Stay(following, changes)
+    meddled = tools.actions(case.action or "").changed(plan_of(case))
+    if meddled:
+        return Move(State.SUPERSEDED, Reason.MEDDLED, {**facts, "changed": meddled}, changes)
+    if good:
+        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, facts, changes)
     if samples[-1]["sample"] == Sample.BAD:
         return Move(State.INEFFECTIVE, Reason.STILL_BAD, facts, changes)
     return Move(State.INCONCLUSIVE, Reason.NO_DATA, facts, changes)

@@ -81,10 +81,12 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     inbox, ledger = Inbox(engine, news.set), Ledger(engine, secret, config.timers.evaluation_deadline)
     prometheus, alertmanager = Prometheus(config.prometheus), Alertmanager(config.alertmanager)
     questions = Questions(Prometheus(config.prometheus), alertmanager)
-    tools = Tools(config.policies, records, questions, base.load, config.timers, lambda: secrets.token_hex(4))
+    tools = Tools(
+        config.policies, records, questions, base.load, config.timers, lambda: secrets.token_hex(4), config.guards
+    )
     workers = ThreadPoolExecutor(config.timers.workers, "action")
     log = get_log("orchestrator")
     machine = Orchestrator(ledger, inbox, tools, workers, metrics, log, on_outcome=news.set)
-    courier = Courier(ledger, records, alertmanager, get_log("courier"))
+    courier = Courier(ledger, records, alertmanager, get_log("courier"), config.external_url)
     loop = Loop(machine, courier.deliver, news, storage / _LOCK, clock, metrics, log)
     return Parts(engine, inbox, records, metrics, prometheus, loop, workers)

@@ -13,8 +13,9 @@ from presagio.toolkit.positions import parse
 from presagio.toolkit.units import format_duration
 from presagio.webhook import config, policy_file
 from presagio.webhook.criteria import Verify
+from presagio.webhook.guard_config import FleetGuards, Guards
 from presagio.webhook.lint import check_action
-from presagio.webhook.policy import Guards, Mode, Policy
+from presagio.webhook.policy import Mode, Policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 ACTIONS = (DOCS / "actions.md").read_text()
@@ -79,4 +80,6 @@ def test_every_key_of_a_policy_is_documented(title: str, model: Any) -> None:
 
 
 def test_every_guard_is_documented() -> None:
-    assert all(f"`{name}` is" in POLICIES for name in Guards.model_fields)
+    rows = POLICIES.split("## Guards", 1)[1]
+    for name in {*Guards.model_fields, *FleetGuards.model_fields}:
+        assert f"\n| `{name}` | " in rows, name

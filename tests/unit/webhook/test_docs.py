@@ -1,63 +1,36 @@
 """docs/remediation.md and docs/audit.md say what the code does."""
 
 import argparse
+import importlib.util
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_world import World
 from prometheus_client import generate_latest
 
-from presagio.toolkit.units import format_duration
 from presagio.webhook.commands import AuditCommand
-from presagio.webhook.states import BLOCKING, TERMINAL, TRANSITIONS, Outcome, State, Transition
-from presagio.webhook.timers import Timers
+from presagio.webhook.states import BLOCKING, Outcome
 
 DOCS = Path(__file__).parents[3] / "docs"
 REMEDIATION = (DOCS / "remediation.md").read_text()
 AUDIT = (DOCS / "audit.md").read_text()
-
-# Said in one row, for all states: see `Every state that is not an end`.
-GENERAL = "its deadline passed, or only a person can go on"
 
 
 def section(title: str) -> str:
     return REMEDIATION.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
-def row(way: Transition) -> str:
-    later = "" if way.used else " (later)"
-    return f"| `{way.source}` | `{way.target}` | {way.when}{later} | {way.stored} |"
-
-
-def ways() -> Iterator[Transition]:
-    return (way for way in TRANSITIONS if way.when != GENERAL)
-
-
-def test_the_table_of_states_is_that_of_the_code() -> None:
-    written = [line for line in section("The states").splitlines() if line.startswith("| `")]
-    assert written == [row(way) for way in ways()]
-    assert f"| any that is not an end | `escalated` | {GENERAL} | the page in the outbox |" in REMEDIATION
-
-
-def test_the_drawing_is_that_of_the_code() -> None:
-    drawn = set(re.findall(r"^    (\S+) --> (\S+)$", section("The states"), re.MULTILINE))
-    ends = {(state.value, "[*]") for state in TERMINAL}
-    all_ways = {(way.source.value, way.target.value) for way in TRANSITIONS}
-    needed = {(way.source.value, way.target.value) for way in ways()}
-    assert needed <= drawn - ends - {("[*]", "received")} <= all_ways
-    assert ends <= drawn
-    assert ("[*]", State.RECEIVED.value) in drawn
-
-
-def test_the_timers_are_those_of_the_code() -> None:
-    written = re.findall(r"^\| `(\w+)` \| (\S+) \| (.+) \|$", section("Timers"), re.MULTILINE)
-    fields = Timers.model_fields.items()
-    assert written == [
-        (name, format_duration(field.default) if isinstance(field.default, float) else str(field.default),
-         field.description) for name, field in fields
-    ]  # fmt: skip
+def test_the_states_and_the_timers_are_those_of_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("states_page", DOCS / "states.py")
+    assert spec is not None
+    assert spec.loader is not None
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    assert page.document(REMEDIATION) == REMEDIATION, "run: python docs/states.py"
+    assert page.table() in section("The states")
+    assert page.drawing() in section("The states")
+    assert page.timers() in section("Timers")
 
 
 def test_every_metric_is_told_with_its_labels(world: World) -> None:
