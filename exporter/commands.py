@@ -7,7 +7,7 @@ import getpass
 import re
 from pathlib import Path
 
-from presagio.toolkit.cli import add_log_flags, add_server_flags
+from presagio.toolkit.cli import add_client_flags, add_log_flags, add_server_flags
 
 _CONFIG = "exporter.yml"
 _STORAGE = "data/exporter"
@@ -140,14 +140,7 @@ class FeedbackCommand:
         parser.add_argument("--comment", default="", metavar="TEXT", help="why, for whoever reads it later")
 
     def _common(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--url", default="http://localhost:8000", metavar="URL",
-            help="where the exporter is (default: http://localhost:8000)",
-        )  # fmt: skip
-        parser.add_argument(
-            "--api-key-file", dest="api_key_file", type=Path, metavar="FILE", help="file with the key of its API"
-        )
-        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+        add_client_flags(parser, "exporter", "http://localhost:8000")
         add_log_flags(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:

@@ -6,70 +6,29 @@ import argparse
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
-import requests
 
 from presagio.exporter.backtest.times import moment
+from presagio.toolkit.apiclient import Client
 from presagio.toolkit.clock import Clock, SystemClock
-from presagio.toolkit.errors import PresagioError
-from presagio.toolkit.secrets import Secret
 from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration
-from presagio.toolkit.webconfig import HEADER
 
 _COLUMNS = ("ID", "KIND", "SERVICE", "SIGNAL", "FROM (UTC)", "LASTED", "AUTHOR", "COMMENT", "STATE")
-_TIMEOUT = 30.0
-
-
-class RequestError(PresagioError):
-    """The exporter cannot be asked, or it refused."""
-
-
-class Client:
-    """The API of a running exporter."""
-
-    def __init__(self, url: str, key_file: Path | None) -> None:
-        self.url = url.rstrip("/")
-        self.key_file = key_file
-
-    def ask(self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None) -> Any:
-        """Return what is answered. Raises RequestError with the exporter's words, and SecretError."""
-        url = f"{self.url}/api/v1/feedback{path}"
-        keys = Secret(file=self.key_file).lines()
-        headers = {HEADER: keys[0]} if keys else {}
-        try:
-            answer = requests.request(method, url, json=body, params=query, headers=headers, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise RequestError(f"{self.url} cannot be asked: {error}; --url tells where the exporter is") from error
-        if answer.status_code >= requests.codes.bad:
-            raise RequestError(_reason(answer))
-        try:
-            return answer.json()
-        except requests.JSONDecodeError:
-            raise RequestError(f"{self.url} gave no JSON; is it the exporter's address?") from None
-
-
-def _reason(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (requests.JSONDecodeError, KeyError, TypeError):
-        hint = "; is the section api: in exporter.yml?" if answer.status_code == requests.codes.not_found else ""
-        return f"{answer.url} answered {answer.status_code}{hint}"
 
 
 def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
     """Do what was asked for and print the answer. Raises PresagioError."""
-    client = Client(arguments.url, arguments.api_key_file)
+    client = Client("exporter", arguments.url, arguments.api_key_file, "is the section api: in exporter.yml?")
     action = arguments.feedback_action
     if action == "list":
         return _list(client, arguments)
     if action == "revert":
-        told = client.ask("DELETE", f"/{arguments.id}", query={"author": arguments.author})
+        told = client.ask("DELETE", f"/feedback/{arguments.id}", query={"author": arguments.author})
         return _print(arguments, told, f"feedback {told['id']} was reverted at {_time(told['reverted'])}")
-    told = client.ask("POST", "", _judged(arguments, (clock or SystemClock()).time()))
+    told = client.ask("POST", "/feedback", _judged(arguments, (clock or SystemClock()).time()))
     return _print(arguments, told, f"feedback {told['id']}; take it back by: presagio feedback revert {told['id']}")
 
 
@@ -86,7 +45,7 @@ def _list(client: Client, arguments: argparse.Namespace) -> int:
     query = {"all": "true"} if arguments.all else {}
     if arguments.service:
         query["service_id"] = arguments.service
-    told = client.ask("GET", "", query=query)
+    told = client.ask("GET", "/feedback", query=query)
     rows = [_row(one) for one in told["feedback"]]
     return _print(arguments, told, columns([_COLUMNS, *rows]) if rows else "no feedback")
 

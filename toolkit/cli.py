@@ -120,6 +120,15 @@ class Broken:
         raise self.error
 
 
+def add_client_flags(parser: argparse.ArgumentParser, what: str, url: str) -> None:
+    """Declare --url, --api-key-file and --json of a command that asks a server."""
+    parser.add_argument("--url", default=url, metavar="URL", help=f"where the {what} is (default: {url})")
+    parser.add_argument(
+        "--api-key-file", dest="api_key_file", type=Path, metavar="FILE", help="file with the key of its API"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
 def add_log_flags(parser: argparse.ArgumentParser) -> None:
     """Declare --log.level and --log.format, as Prometheus names them."""
     parser.add_argument(

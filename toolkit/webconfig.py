@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from flask import request
+from flask import g, request
 from flask.sansio.scaffold import Scaffold
 from pydantic import Field, SecretStr
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
 
 from presagio.toolkit.log import Log
 from presagio.toolkit.schema import Finding, Model
@@ -34,7 +36,7 @@ class AuthConfig(Model):
     authentication: Literal["api_key", "none"] = Field("api_key", description="none lets everybody in")
     api_key: SecretStr | None = Field(None, description="key; rather use api_key_file")
     api_key_file: Path | None = Field(
-        None, description="file with one key a line, read at each request: two are valid while one is rotated out"
+        None, description="file with one key a line, read at each request: KEY, or KEY NAME read,operate,approve"
     )
 
     def lint(self, path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
@@ -48,6 +50,51 @@ class AuthConfig(Model):
     def secret(self) -> Secret:
         """Return where the keys are."""
         return Secret(self.api_key, self.api_key_file)
+
+
+class Role(StrEnum):
+    """What a key is good for."""
+
+    READ = "read"
+    OPERATE = "operate"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the name of the key, and what it is good for."""
+
+    name: str
+    roles: frozenset[Role]
+
+
+ANYBODY = Caller("anybody", frozenset(Role))
+"""Who asks while authentication is off."""
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNNAMED = frozenset({Role.READ, Role.OPERATE})
+
+
+def caller(line: str) -> Caller:
+    """Return whose key a line of the key file is: `KEY`, or `KEY NAME ROLE,ROLE`.
+
+    A key without a name reads and operates, as Alertmanager and scripts do; to approve it takes a person's, by name.
+    Raises SecretError, which does not quote the key.
+    """
+    words = line.split()
+    if len(words) == 1:
+        return Caller("an unnamed key", _UNNAMED)
+    try:
+        _, name, roles = words
+        return Caller(name, frozenset(Role(role) for role in roles.split(",")))
+    except ValueError:
+        told = " ".join(words[1:])
+        raise SecretError(f"a line of the API keys is KEY or KEY NAME {','.join(Role)}, got '*** {told}'") from None
+
+
+def key_of(line: str) -> str:
+    """Return the key in a line of the key file."""
+    return line.split(maxsplit=1)[0]
 
 
 class Guard:
@@ -68,21 +115,40 @@ class Guard:
         self.keys()
         scaffold.before_request(self.check)
 
+    def caller(self) -> Caller:
+        """Return who makes the current request, which was checked."""
+        known: Caller = g.get("presagio_caller", ANYBODY)
+        return known
+
+    def require(self, role: Role) -> Caller:
+        """Return who makes the current request; refuse it (403) if their key is not good for this."""
+        known = self.caller()
+        if role not in known.roles:
+            raise Forbidden(f"{known.name} may not {role}; it takes a line 'KEY NAME {role}' in the file of API keys")
+        return known
+
     def check(self) -> None:
         """Refuse the current request (401) unless it carries a valid key. For use as `before_request`."""
         given = _given()
         if given is None:
             raise _refusal(f"no API key; send it in the header {HEADER} or as Authorization: Bearer")
-        if not matches(given, self._keys_now()):
+        # No short-circuit: every key is compared, whichever fits.
+        fitting = [line for line in self._keys_now() if matches(given, [key_of(line)])]
+        if not fitting:
             raise _refusal("wrong API key; ask whoever runs this server for a valid one")
+        g.presagio_caller = known = caller(fitting[0])
+        if request.method not in _READING and not known.roles - {Role.READ}:
+            raise Forbidden(f"{known.name} may only read; it takes a key with the role {Role.OPERATE}")
 
     def keys(self) -> list[str]:
-        """Return the valid keys. Raises SecretError if there is none."""
+        """Return the lines of the valid keys. Raises SecretError if there is none, or one cannot be read."""
         secret = self.config.secret()
         keys = secret.lines()
         if not keys:
             where = f"secret file {str(secret.file)!r} is empty" if secret.file else "api_key is empty"
             raise SecretError(f"{where}; write one API key a line, or set authentication: none")
+        for line in keys:
+            caller(line)
         return keys
 
     def _keys_now(self) -> list[str]:

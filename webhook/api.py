@@ -19,8 +19,9 @@ from presagio.toolkit.clock import Clock
 from presagio.toolkit.httperrors import RESPONSES, ErrorBody, answer
 from presagio.toolkit.log import Log
 from presagio.toolkit.webconfig import SECURITY, Guard
-from presagio.webhook import payload
-from presagio.webhook.documents import Detail, Remediations, Stored, detail, summary
+from presagio.webhook import acting_api, payload
+from presagio.webhook.acting_api import Counter
+from presagio.webhook.documents import Detail, RemediationPath, Remediations, Stored, detail, summary
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.metrics import Metrics, Refused
 from presagio.webhook.payload import Notification, PayloadError
@@ -51,13 +52,7 @@ class Page(BaseModel):
     limit: int = Field(50, ge=1, le=500, description="how many")
 
 
-class RemediationPath(BaseModel):
-    """Which remediation."""
-
-    remediation: int = Field(ge=1, le=1 << 62, description="its id")
-
-
-def create(desk: Desk, guard: Guard) -> APIBlueprint:
+def create(desk: Desk, counter: Counter, guard: Guard) -> APIBlueprint:
     """Return the API for `app.register_api`. Raises SecretError if `guard` has no key to check against."""
     api = APIBlueprint(
         "webhook", __name__, url_prefix="/api/v1", abp_tags=[_TAG], abp_security=SECURITY,
@@ -69,6 +64,7 @@ def create(desk: Desk, guard: Guard) -> APIBlueprint:
     api.register_error_handler(PayloadError, lambda error: answer(422, str(error)))
     _receiving(api, desk)
     _asking(api, desk)
+    acting_api.add(api, counter, guard)
     return api
 
 

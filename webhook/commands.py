@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from presagio.toolkit.cli import add_log_flags, add_server_flags
+from presagio.toolkit.cli import add_client_flags, add_log_flags, add_server_flags
 
 _CONFIG = "webhook.yml"
 _STORAGE = "data/webhook"
@@ -26,6 +26,43 @@ class WebhookCommand:
         from presagio.webhook.server import WebhookWing
 
         return serve(WebhookWing(), arguments)
+
+
+class RemediationCommand:
+    """`presagio remediation`: what people decide."""
+
+    help = "approve or refuse a plan; pause all acting, resume it, or ask whether it is paused"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare approve, refuse, pause, resume and status."""
+        actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="remediation_action")
+        approve = actions.add_parser("approve", help="let a plan be carried out")
+        refuse = actions.add_parser("refuse", help="do not, and do not ask again for this alert")
+        pause = actions.add_parser("pause", help="stop all acting; what runs is brought to its end")
+        resume = actions.add_parser("resume", help="let policies act again")
+        status = actions.add_parser("status", help="tell whether acting is paused, and by whom")
+        for action in (approve, refuse):
+            action.add_argument("remediation", type=int, metavar="ID", help="its id")
+            action.add_argument(
+                "--plan-hash",
+                dest="plan_hash",
+                metavar="HASH",
+                help="of the plan that was read (default: of the plan now)",
+            )
+        for action in (approve, refuse, pause, resume):
+            action.add_argument("--note", default="", metavar="TEXT", help="why, for the ledger")
+        for action in (approve, refuse, pause, resume, status):
+            self._common(action)
+
+    def _common(self, parser: argparse.ArgumentParser) -> None:
+        add_client_flags(parser, "webhook", "http://localhost:3001")
+        add_log_flags(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Ask the webhook."""
+        from presagio.webhook.people_command import run
+
+        return run(arguments)
 
 
 class AuditCommand:

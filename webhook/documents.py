@@ -44,6 +44,12 @@ class Remediations(BaseModel):
     next_before: int | None = Field(description="pass it as `before` for the next page; null at the end")
 
 
+class RemediationPath(BaseModel):
+    """Which remediation."""
+
+    remediation: int = Field(ge=1, le=1 << 62, description="its id")
+
+
 class Transition(BaseModel):
     """One step of the story: a row of the ledger."""
 

@@ -17,5 +17,9 @@ class ApprovalError(PresagioError):
     """An approval or refusal that cannot be taken: too late, of another plan, or of nothing that waits for one."""
 
 
+class MissingError(PresagioError):
+    """There is no such remediation."""
+
+
 class AlertmanagerError(PresagioError):
     """Alertmanager could not be asked, or its answer could not be used."""

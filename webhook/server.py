@@ -65,8 +65,10 @@ class WebhookWing:
         app = web.create(_site(parts, config, context), context.registry, context.log)
         room = config.limits.pending_alerts
         desk = Desk(parts.inbox, parts.records, parts.metrics, context.clock, get_log("api"), room)
-        app.register_api(api.create(desk, guard))
-        app.register_blueprint(dashboard.create(View(parts.records, parts.prometheus, context.clock), guard))
+        app.register_api(api.create(desk, parts.counter, guard))
+        app.register_blueprint(
+            dashboard.create(View(parts.records, parts.prometheus, context.clock), parts.counter, guard)
+        )
         return Webhook(app, parts)
 
 

@@ -16,6 +16,7 @@ from presagio.toolkit.clock import Clock
 from presagio.toolkit.log import get_log
 from presagio.toolkit.prometheus import Prometheus
 from presagio.webhook import chain
+from presagio.webhook.acting_api import Counter
 from presagio.webhook.alertmanager import Alertmanager
 from presagio.webhook.config import WebhookConfig
 from presagio.webhook.courier import Courier
@@ -44,6 +45,7 @@ class Parts:
     metrics: Metrics
     prometheus: Source
     loop: Loop
+    counter: Counter
     workers: ThreadPoolExecutor
 
 
@@ -89,4 +91,5 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     machine = Orchestrator(ledger, inbox, tools, workers, metrics, log, on_outcome=news.set)
     courier = Courier(ledger, records, alertmanager, get_log("courier"), config.external_url)
     loop = Loop(machine, courier.deliver, news, storage / _LOCK, clock, metrics, log)
-    return Parts(engine, inbox, records, metrics, prometheus, loop, workers)
+    counter = Counter(tools, ledger, clock, get_log("people"), news.set)
+    return Parts(engine, inbox, records, metrics, prometheus, loop, counter, workers)

@@ -38,7 +38,8 @@ policies:
     actions:
       - command: {{argv: [{python}, {script}, {fleet}, "${{service_id}}", "{seconds}"]}}
     verify: {{query: 'memory{{service_id="${{service_id}}"}} < 5', samples: 3, interval: 1s, deadline: 30s}}
-    guards: {{cooldown: "0"}}
+    guards: {{cooldown: "0", max_per_hour: 10000}}
+guards: {{max_per_hour: 10000, storm: {{least: 10000}}}}
 """
 # The effect: the attempt's id at the end of a file, and after a while the service is well.
 SCRIPT = """

@@ -11,7 +11,7 @@ from presagio.toolkit import httperrors
 from presagio.toolkit.log import get_log
 from presagio.toolkit.schema import ConfigFile, Finding
 from presagio.toolkit.secrets import SecretError
-from presagio.toolkit.webconfig import AuthConfig, Guard
+from presagio.toolkit.webconfig import AuthConfig, Guard, Role, caller, key_of
 
 LOG = get_log("test")
 MISSING = {"error": "no API key; send it in the header X-API-Key or as Authorization: Bearer"}
@@ -133,3 +133,22 @@ def test_a_key_never_shows() -> None:
     assert "secret" not in repr(AuthConfig(api_key=SecretStr("secret")))
     with pytest.raises(ValidationError, match="'api_key' or 'none'"):
         AuthConfig.model_validate({"authentication": "off"})
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "roles"),
+    [
+        ("k", "an unnamed key", {Role.READ, Role.OPERATE}),
+        ("k alice read,operate,approve", "alice", set(Role)),
+        ("k  bob\tapprove", "bob", {Role.APPROVE}),
+    ],
+)
+def test_a_line_tells_whose_key_it_is(line: str, name: str, roles: set[Role]) -> None:
+    assert (caller(line).name, caller(line).roles, key_of(line)) == (name, frozenset(roles), "k")
+
+
+@pytest.mark.parametrize("line", ["k alice", "k alice admin", "k alice read, approve", "k alice read approve"])
+def test_a_line_that_nobody_can_read_is_told_without_its_key(line: str) -> None:
+    with pytest.raises(SecretError, match="KEY NAME read,operate,approve, got '\\*\\*\\* alice") as told:
+        caller(f"topsecret {line.removeprefix('k ')}")
+    assert "topsecret" not in str(told.value)

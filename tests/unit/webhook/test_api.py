@@ -14,6 +14,7 @@ from presagio.toolkit import web
 from presagio.toolkit.log import get_log
 from presagio.toolkit.webconfig import AuthConfig, Guard
 from presagio.webhook import api, dashboard
+from presagio.webhook.acting_api import Counter
 from presagio.webhook.api import Desk
 from presagio.webhook.dashboard import View
 from presagio.webhook.states import State
@@ -35,8 +36,9 @@ class Front:
         )  # fmt: skip
         app = web.create(site, world.registry, log)
         desk = Desk(world.inbox, world.records, world.metrics, world.clock, log, ROOM)
-        app.register_api(api.create(desk, guard))
-        app.register_blueprint(dashboard.create(View(world.records, world.prometheus, world.clock), guard))
+        counter = Counter(world.machine.tools, world.ledger, world.clock, log)
+        app.register_api(api.create(desk, counter, guard))
+        app.register_blueprint(dashboard.create(View(world.records, world.prometheus, world.clock), counter, guard))
         self.document: dict[str, Any] = app.api_doc
         self.client: FlaskClient = app.test_client()
 
