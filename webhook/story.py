@@ -36,17 +36,17 @@ _SENTENCES: Mapping[Reason, str] = {
     "and only {room} may be missing more",
     Reason.STORM: "{alerting} of {services} services are alerting: it waits until the storm is over",
     Reason.WINDOW: "not at this time ({window}), until {until}",
-    Reason.PAUSED: "all acting is paused by {who} {note}",
+    Reason.PAUSED: "all acting is paused by {who}: {note}",
     Reason.APPROVAL: "a person must approve the plan {plan_hash} until {until}",
-    Reason.APPROVED: "the plan {plan_hash} was approved {note}",
-    Reason.REFUSED: "the plan {plan_hash} was refused {note}",
+    Reason.APPROVED: "the plan {plan_hash} was approved: {note}",
+    Reason.REFUSED: "the plan {plan_hash} was refused: {note}",
     Reason.EXPIRED: "nobody approved the plan in time, and no answer means no",
     Reason.HARM: "it does harm and is ended: {harm}",
     Reason.MEDDLED: "somebody else changed the target: {changed}",
     Reason.TIMER: "it is time",
     Reason.DRY_RUN: "dry run: would have done this: {would_have}",
     Reason.AUTO: "the policy acts by itself; lease on {lease} taken",
-    Reason.STALE: "the plan is stale, everything is asked again {because}",
+    Reason.STALE: "the plan is stale, everything is asked again: {because}",
     Reason.ATTEMPT: "attempt {attempt} of {action}, id {attempt_id}",
     Reason.POSITIVE_ANSWER: "{summary}",
     Reason.BEFORE_THE_EFFECT: "nothing was done: {error}; again at {not_before}",
@@ -122,6 +122,8 @@ def _words(facts: Mapping[str, Any]) -> _Facts:
     words = _Facts(alertname=labels.get("alertname", "an alert"), service=labels.get("service_id", "somewhere"))
     words.update({name: _word(name, value) for name, value in facts.items()})
     words.update(names=", ".join(facts.get("policies", {})), looks=looks(facts.get("samples", [])))
+    if isinstance(facts.get("plan_hash"), str):
+        words["plan_hash"] = facts["plan_hash"][:12]
     if plan:
         words["summary"] = plan["summary"]
     return words

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from presagio.webhook.states import Outcome, Reason, State
 
-VERSION = 1
+VERSION = 2
 """Of this schema; a database of another version is refused."""
 
 Json = dict[str, Any]
