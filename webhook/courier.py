@@ -23,7 +23,7 @@ _NOTHING = {"plan": "", "text": ""}
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """How the alert of a message is called, how urgent it is, and what it says."""
 
     name: str
@@ -31,11 +31,12 @@ class _Kind:
     summary: str
 
 
-_KINDS: Mapping[State, _Kind] = {
-    State.ESCALATED: _Kind("Escalated", "critical", "{what} needs a person ({reason})"),
-    State.AWAITING_APPROVAL: _Kind("AwaitingApproval", "warning", "{what} waits for approval: {plan}"),
-    State.APPLIED: _Kind("Notified", "warning", "{what}: {text}"),
+KINDS: Mapping[State, Kind] = {
+    State.ESCALATED: Kind("Escalated", "critical", "{what} needs a person ({reason})"),
+    State.AWAITING_APPROVAL: Kind("AwaitingApproval", "warning", "{what} waits for approval: {plan}"),
+    State.APPLIED: Kind("Notified", "warning", "{what}: {text}"),
 }
+"""By the state that is entered; each alert has a runbook."""
 
 
 class Router(Protocol):
@@ -79,7 +80,7 @@ def alert(message: Message, url: str | None = None) -> dict[str, Any]:
     url: where the webhook's pages are for people; the alert then links to its remediation.
     """
     body = message.body
-    kind = _KINDS[State(message.subject)]
+    kind = KINDS[State(message.subject)]
     labels = {name: str(body[name]) for name in _IDENTITY if body.get(name)}
     own = {
         "alertname": OUR_ALERTS + kind.name,
