@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration
-from presagio.webhook import chain, ledger, wiring
+from presagio.webhook import archive, chain, ledger, wiring
 from presagio.webhook.config import FILE, WebhookConfig
 from presagio.webhook.database import open_existing
 from presagio.webhook.documents import Detail, detail, summary
@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.audit_action == "verify":
             return _verify(engine, chain.read_key(wiring.key_path(config, arguments.storage_path)), arguments)
+        if arguments.audit_action == "export":
+            return _export(engine, arguments)
         show = _show if arguments.audit_action == "show" else _list
         return show(Records(engine), arguments)
     finally:
@@ -58,13 +60,26 @@ def _show(records: Records, arguments: argparse.Namespace) -> int:
 
 def _verify(engine: Engine, key: bytes, arguments: argparse.Namespace) -> int:
     try:
-        rows = ledger.verify(engine, key, _head(arguments.head))
+        known = _head(arguments.head)
+        rows = archive.verify(arguments.file, key, known) if arguments.file else ledger.verify(engine, key, known)
     except LedgerError as error:
         _complain(arguments, str(error))
         return 1
     if arguments.json:
         return _print_json({"valid": True, "rows": rows})
     return _print([f"the ledger is whole: {rows} rows, each bound to the one before it"])
+
+
+def _export(engine: Engine, arguments: argparse.Namespace) -> int:
+    if arguments.output is None:
+        archive.export(engine, sys.stdout.buffer, arguments.after)
+        return 0
+    try:
+        with arguments.output.open("xb") as out:
+            rows = archive.export(engine, out, arguments.after)
+    except OSError as error:
+        raise LedgerError(f"archive {str(arguments.output)!r} cannot be written: {error.strerror}") from error
+    return _print_json({"rows": rows}) if arguments.json else _print([f"{rows} rows in {arguments.output}"])
 
 
 def _complain(arguments: argparse.Namespace, error: str) -> None:

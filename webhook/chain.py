@@ -7,7 +7,7 @@ import hmac
 import json
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +58,43 @@ def verify(rows: Iterable[Audit], head: Head, key: bytes, known: tuple[int, str]
 
     known: sequence number and seal of a row, kept elsewhere: a ledger that was cut and sealed anew does not have it.
     """
-    seq, previous, seen = 0, GENESIS, known is None or known[0] == 0
+    seq, previous = 0, GENESIS
+    for seq, previous in _checked(_remembered(rows, known), key, (0, GENESIS)):  # noqa: B007 # the last is compared
+        pass
+    if head.seq > seq:
+        raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
+    if (head.seq, head.hmac) != (seq, previous):
+        raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
+    return seq
+
+
+def verify_rows(rows: Iterable[Audit], key: bytes, known: tuple[int, str] | None = None) -> int:
+    """Walk rows that may be a part of a chain, and return how many they are. Raises LedgerError as `verify` does."""
+    return sum(1 for _ in _checked(_remembered(rows, known), key, None))
+
+
+def _checked(rows: Iterable[Audit], key: bytes, before: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+    """Yield each row's number and seal once it was checked; `before` is the row they follow, None if any may be."""
     for row in rows:
+        seq, previous = before or (row.seq - 1, row.previous)
         if row.seq != seq + 1:
             raise LedgerError(f"audit row {seq + 1} is missing: row {seq} is followed by row {row.seq}")
         if row.previous != previous:
             raise LedgerError(f"audit row {row.seq} does not follow row {seq}: one of them was replaced or moved")
         if not hmac.compare_digest(seal(row, key), row.hmac):
             raise LedgerError(f"audit row {row.seq} was changed: its seal does not fit what it says")
-        seq, previous = row.seq, row.hmac
-        seen = seen or (seq, previous) == known
+        before = (row.seq, row.hmac)
+        yield before
+
+
+def _remembered(rows: Iterable[Audit], known: tuple[int, str] | None) -> Iterator[Audit]:
+    """Pass rows on. Raises LedgerError at the end if the row that was known was not among them."""
+    seen = known is None or known[0] == 0
+    for row in rows:
+        yield row
+        seen = seen or (row.seq, row.hmac) == known
     if known and not seen:
         raise LedgerError(f"audit row {known[0]} is not the one that was known: the ledger was cut or replaced")
-    if head.seq > seq:
-        raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
-    if (head.seq, head.hmac) != (seq, previous):
-        raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
-    return seq
 
 
 def check_key(last: Audit | None, key: bytes) -> None:

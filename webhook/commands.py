@@ -68,10 +68,10 @@ class RemediationCommand:
 class AuditCommand:
     """`presagio audit`: what was done, by whom, and whether the record of it is whole."""
 
-    help = "list, show and verify the ledger of remediations"
+    help = "list, show, verify and export the ledger of remediations"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare list, show and verify."""
+        """Declare list, show, verify and export."""
         actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="audit_action")
         listing = actions.add_parser("list", help="list remediations, the newest first")
         listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
@@ -82,7 +82,11 @@ class AuditCommand:
         verify.add_argument(
             "--head", metavar="SEQ:HASH", help="a row known from elsewhere, such as presagio_ledger_head_info"
         )
-        for action in (listing, show, verify):
+        verify.add_argument("--file", type=Path, metavar="FILE", help="verify what was exported instead")
+        export = actions.add_parser("export", help="write the rows as JSON lines, to keep them elsewhere")
+        export.add_argument("--after", type=int, default=0, metavar="SEQ", help="only rows behind this one")
+        export.add_argument("--output", type=Path, metavar="FILE", help="new file (default: standard output)")
+        for action in (listing, show, verify, export):
             self._common(action)
 
     def _common(self, parser: argparse.ArgumentParser) -> None:

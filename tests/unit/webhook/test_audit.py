@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,52 @@ def test_a_head_that_was_kept_elsewhere_tells_of_a_ledger_that_was_cut(
     assert "audit row 13 is not the one that was known: the ledger was cut or replaced" in capsys.readouterr().err
     assert audit(storage, "verify", "--head", "13") == 1
     assert "--head: expected SEQ:HASH" in capsys.readouterr().err
+
+
+def test_what_is_exported_verifies_by_itself(
+    storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, part = tmp_path / "whole.jsonl", tmp_path / "part.jsonl"
+    assert audit(storage, "export", "--output", str(whole)) == 0
+    assert audit(storage, "export", "--output", str(part), "--after", "10") == 0
+    assert audit(storage, "verify", "--file", str(whole)) == 0
+    assert audit(storage, "verify", "--file", str(part)) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in told[:2]] == ["13", "3"]
+    assert told[2:] == [f"the ledger is whole: {rows} rows, each bound to the one before it" for rows in (13, 3)]
+    lines = whole.read_text().splitlines()
+    assert part.read_text().splitlines() == lines[10:]
+    assert json.loads(lines[0])["target"] == "received"
+    assert audit(storage, "export") == 0
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("edit", "error"),
+    [
+        (lambda lines: lines[:4] + lines[5:], "audit row 5 is missing"),
+        (
+            lambda lines: [*lines[:4], lines[4].replace("orchestrator", "somebody"), *lines[5:]],
+            "audit row 5 was changed",
+        ),
+        (lambda lines: [*lines, "{}"], "whole.jsonl:14: no row of a ledger"),
+        (lambda lines: [*lines, "x"], "whole.jsonl:14: no row of a ledger"),
+    ],
+)
+def test_an_archive_that_was_edited_is_broken(
+    storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    edit: Callable[[list[str]], list[str]], error: str,
+) -> None:  # fmt: skip
+    whole = tmp_path / "whole.jsonl"
+    audit(storage, "export", "--output", str(whole))
+    whole.write_text("\n".join(edit(whole.read_text().splitlines())))
+    assert audit(storage, "verify", "--file", str(whole)) == 1
+    assert error in capsys.readouterr().err
+
+
+def test_nothing_is_overwritten(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert audit(storage, "export", "--output", str(storage / "ledger.key")) == 1
+    assert "ledger.key' cannot be written: File exists" in capsys.readouterr().err
 
 
 def test_without_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
