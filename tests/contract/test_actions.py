@@ -14,13 +14,17 @@ from fake_kubernetes import FakeApps
 from http_server import Told, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packages import locate
 from pydantic import BaseModel
+from servers import RedisServer
 
-from presagio.actions import base
+from presagio.actions import base, redis_server
+from presagio.actions.addresses import Destination
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Plan, PlanError, Probe, Target
 from presagio.actions.command import Command
 from presagio.actions.http import Http
 from presagio.actions.kubernetes import Cluster, ScaleBy
+from presagio.actions.redis_server import RedisServer as RedisClient
 from presagio.toolkit import plugins
 
 SERVICE = "cart"
@@ -128,7 +132,49 @@ def scale_by(folder: Path) -> Iterator[Case]:
     yield Case(ScaleBy(Cluster(apps, "default")), params, lambda: apps.scale.spec.replicas, lambda: asked, destroy)
 
 
-CASES = {"command": command, "http": http, "kubernetes.scale_by": scale_by}
+@contextmanager
+def redis(folder: Path, name: str, look: Callable[[Any], Any], **params: Any) -> Iterator[Case]:
+    binary = locate("redis-server", "system")
+    if binary is None:
+        pytest.skip("redis-server is not on this machine; `make servers` gets it")
+    with RedisServer(binary, folder / "redis") as server:
+
+        def world() -> Any:
+            try:
+                with redis_server.connected(Destination(address=server.address)) as client:
+                    return look(client)
+            except NotAppliedError:
+                return "gone"
+
+        several = {"addresses": {HARMLESS: server.address}, "by": "victim"}
+        yield Case(base.load(name), {**several, **params}, world, lambda: [HARMLESS], server.stop)
+
+
+@contextmanager
+def purge_memory(folder: Path) -> Iterator[Case]:
+    def look(client: RedisClient) -> bool:
+        return "cmdstat_memory|purge" in client.info("commandstats")
+
+    with redis(folder, "redis.purge_memory", look) as case:
+        yield case
+
+
+@contextmanager
+def config_set(folder: Path) -> Iterator[Case]:
+    def look(client: RedisClient) -> dict[str, str]:
+        return client.settings({"maxmemory": ""})
+
+    with redis(folder, "redis.config_set", look, set={"maxmemory": "512mb"}) as case:
+        yield case
+
+
+CASES = {
+    "command": command,
+    "http": http,
+    "kubernetes.scale_by": scale_by,
+    "redis.config_set": config_set,
+    "redis.purge_memory": purge_memory,
+}
 VICTIMS = {"kubernetes.scale_by": "pod-1"}
 
 
