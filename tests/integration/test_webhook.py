@@ -27,7 +27,8 @@ KEY = "a-key-for-tests"
 CONFIG = """
 prometheus: {{url: "{prometheus}"}}
 alertmanager: {{url: "{alertmanager}"}}
-api: {{api_key: {key}}}
+api: {{api_key: "{key} alice read,operate,approve"}}
+external_url: http://presagio.test
 timers: {{sample_interval: 1s, retry: 1s, hold: {hold}}}
 action_policies: {{file: action_policies.json}}
 policies:
@@ -131,7 +132,15 @@ class Webhook(Process):
         return [line["target"] for line in json.loads(self.ask(f"/api/v1/remediations/{number}")[1])["story"]]
 
     def audit(self, *words: str) -> str:
-        argv = [*self.argv[:1], "audit", *words, f"--storage.path={self.storage}", f"--config.file={self.config}"]
+        return self.command("audit", *words, f"--storage.path={self.storage}", f"--config.file={self.config}")
+
+    def decide(self, *words: str) -> str:
+        keys = self.config.with_name("key")
+        keys.write_text(KEY)
+        return self.command("remediation", *words, f"--url={self.url}", f"--api-key-file={keys}")
+
+    def command(self, *words: str) -> str:
+        argv = [*self.argv[:1], *words]
         told = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert told.returncode == 0, told.stderr
         return told.stdout
@@ -216,6 +225,34 @@ def test_from_alert_to_verified_recovery(stack: ExitStack, workdir: Path, binari
     assert 'presagio_remediations_finished_total{action="command",outcome="verified",policy="restart"} 1.0' in page
     assert "presagio_ledger_head_info{" in page
     assert f"#{closed['id']} Leak" in here.webhook.ask("/")[1]
+
+
+def test_a_person_approves_and_pauses(stack: ExitStack, workdir: Path, binaries: tuple[Path, Path]) -> None:
+    here = town(stack, workdir, binaries, mode="approval")
+    assert here.webhook.decide("pause", "--note", "moving racks").endswith("by alice: moving racks\n")
+    here.leak("web", "shop")
+    here.fire("web", "shop")
+    wait_until(lambda: here.webhook.of("web", State.BLOCKED), "blocked by the pause", 30)
+    assert here.webhook.decide("resume") == "acting is not paused\n"
+    web = wait_until(lambda: here.webhook.of("web", State.AWAITING_APPROVAL), "request for approval", 30)
+    shop = wait_until(lambda: here.webhook.of("shop", State.AWAITING_APPROVAL), "request for approval", 30)
+    (asked,) = wait_until(lambda: requests_of(here, web["id"]), "alert that asks", 30)
+    assert asked["annotations"]["link"] == f"http://presagio.test/remediations/{web['id']}"
+    assert here.fleet.attempts() == []
+
+    assert here.webhook.decide("approve", str(web["id"]), "--note", "go") == f"remediation {web['id']} is ready\n"
+    assert here.webhook.decide("refuse", str(shop["id"])) == f"remediation {shop['id']} is cancelled\n"
+    closed = wait_until(lambda: here.webhook.of("web", State.CLOSED), "closed remediation", 60)
+    assert (closed["outcome"], len(here.fleet.attempts())) == ("verified", 1)
+    wait_until(lambda: not requests_of(here, web["id"]), "end of the alert that asked", 30)
+    assert "alice" in here.webhook.audit("show", str(web["id"]), "--json")
+    assert "the ledger is whole" in here.webhook.audit("verify")
+
+
+def requests_of(here: Town, remediation: int) -> list[dict[str, Any]]:
+    """Return the active alerts by which a remediation asks for approval."""
+    wanted = {"alertname": "PresagioRemediationAwaitingApproval", "remediation": str(remediation)}
+    return [alert for alert in here.alertmanager.alerts() if wanted.items() <= alert["labels"].items()]
 
 
 def test_a_dry_run_does_nothing_and_a_reload_makes_it_act(
