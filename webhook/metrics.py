@@ -114,7 +114,7 @@ class Metrics:
 
 
 class LedgerCollector(Collector):
-    """What the ledger says at the moment of the scrape: remediations by state, and the end of the chain."""
+    """What the ledger says at the moment of the scrape: remediations by state, the pause, the end of the chain."""
 
     def __init__(self, records: Records) -> None:
         self.records = records
@@ -126,12 +126,14 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; none of them while the ledger cannot be read, so that the page stays."""
         try:
-            counts, head = self.records.counts(), self.records.head()
+            counts, head, pause = self.records.counts(), self.records.head(), self.records.paused()
         except SQLAlchemyError:
             return
         states = GaugeMetricFamily("presagio_remediations", "Live remediations by state.", labels=["state"])
         for state, count in counts.items():
             states.add_metric([state.value], count)
         yield states
+        paused = 0.0 if pause is None else 1.0
+        yield GaugeMetricFamily("presagio_acting_paused", "Whether a person has paused all acting.", paused)
         text = "The last row of the ledger: keep it elsewhere and nobody can shorten the ledger unseen."
         yield InfoMetricFamily("presagio_ledger_head", text, value={"seq": str(head.seq), "hash": head.hmac})
