@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from presagio.actions.base import ActionClass, NotAppliedError, Probe, UnknownOutcomeError
+from presagio.webhook.errors import ApprovalError, ConflictError
+from presagio.webhook.records import HOUR, PAUSE
 from presagio.webhook.states import TERMINAL, State
 from presagio.webhook.tables import Audit, Remediation
 
@@ -35,6 +38,10 @@ EVENTS = st.one_of(
     st.tuples(st.just("work")),
     st.tuples(st.just("kill")),
     st.tuples(st.just("clock"), st.sampled_from([-3600.0, 3600.0])),
+    st.tuples(st.just("pause"), st.booleans()),
+    st.tuples(st.just("answer"), st.booleans(), st.booleans()),
+    st.tuples(st.just("harms"), st.booleans()),
+    st.tuples(st.just("meddle"), st.booleans()),
     st.tuples(st.just("apply"), st.sampled_from(["before", "unknown", "unknown after", "bug", "bug after"])),
     st.tuples(st.just("probe"), st.sampled_from(list(Probe))),
 )
@@ -101,6 +108,22 @@ class Life:
     def probe(self, says: Probe) -> None:
         self.world.fix.says = says
 
+    def pause(self, on: bool) -> None:
+        self.world.ledger.switch(PAUSE, on, "bob", "", self.world.clock.now)
+
+    def answer(self, approved: bool, stale: bool) -> None:
+        """Answer whatever waits for approval; a stale answer names another plan."""
+        for case in self.world.records.recent(1000, [State.AWAITING_APPROVAL]):
+            with suppress(ApprovalError, ConflictError):
+                self.world.answer(approved, "stale" if stale else None, case)
+                assert not stale
+
+    def harms(self, on: bool) -> None:
+        self.world.prometheus.harms = on
+
+    def meddle(self, on: bool) -> None:
+        self.world.fix.meddled = "somebody else" if on else None
+
     def work(self) -> None:
         self.world.workers.work()
 
@@ -116,14 +139,16 @@ class Life:
     events=st.lists(EVENTS, max_size=25),
     kind=st.sampled_from(list(ActionClass)),
     undo=st.booleans(),
-    mode=st.sampled_from(["auto", "auto", "dry-run"]),
+    mode=st.sampled_from(["auto", "auto", "approval", "dry-run"]),
     rungs=st.integers(1, 2),
+    budget=st.integers(1, 4),
 )
 def test_every_alert_reaches_an_end_and_no_effect_happens_twice(
-    events: list[tuple[Any, ...]], kind: ActionClass, undo: bool, mode: str, rungs: int
+    events: list[tuple[Any, ...]], kind: ActionClass, undo: bool, mode: str, rungs: int, budget: int
 ) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        world = World(Path(folder), policy(mode=mode, actions=[{"fix": {}}] * rungs), workers=Slow())
+        guards = {"cooldown": "30m", "max_per_hour": budget, "harm": ['harm{service_id="${service_id}"} > 0']}
+        world = World(Path(folder), policy(mode=mode, actions=[{"fix": {}}] * rungs, guards=guards), workers=Slow())
         world.fix.action_class = kind
         world.fix.undo_facts = {"size": 0} if undo else None
         life = Life(world)
@@ -131,7 +156,9 @@ def test_every_alert_reaches_an_end_and_no_effect_happens_twice(
             life.live(event)
         world.restart(Inline())
         world.prometheus.down = world.alertmanager.down = False
+        world.ledger.switch(PAUSE, False, "bob", "", world.clock.now)
         world.rest()
+        within_budget(world, budget)
         check(world, sum(event[0] == "fire" or event[0] == "resolve" for event in events))
         world.engine.dispose()
 
@@ -149,6 +176,14 @@ def check(world: World, notified: int) -> None:
         story(world, case)
     if world.policies[0].mode == "dry-run":
         assert effects == {}
+
+
+def within_budget(world: World, most: int) -> None:
+    """In no hour more remediations were let to act than may; the clock may have been set back meanwhile."""
+    spent = sorted(world.records.spent(0.0))
+    for begin in spent:
+        within = [moment for moment in spent if begin <= moment < begin + HOUR]
+        assert len(within) <= most
 
 
 def story(world: World, case: Remediation) -> None:
