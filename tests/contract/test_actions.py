@@ -1,14 +1,18 @@
 """One battery over every registered action. To register one brings its `Case` here."""
 
+import atexit
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import psycopg
 import pytest
 from fake_kubernetes import FakeApps
 from http_server import Told, serving
@@ -16,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packages import locate
 from pydantic import BaseModel
-from servers import RedisServer
+from servers import PostgresBinaries, PostgreSQL, RedisServer, wait_until
 
 from presagio.actions import base, redis_server
 from presagio.actions.addresses import Destination
@@ -168,7 +172,58 @@ def config_set(folder: Path) -> Iterator[Case]:
         yield case
 
 
+@cache
+def postgres_server() -> PostgreSQL | None:
+    """Return one server for all cases, ended with the tests: to make one takes seconds."""
+    found = [locate(name, "databases") for name in ("postgres", "initdb", "psql", "pg_basebackup")]
+    if None in found:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="presagio-")
+    server = PostgreSQL(PostgresBinaries(*(path for path in found if path)), Path(folder.name) / "server")
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    server.__enter__()
+    server.sql(
+        "CREATE ROLE presagio", "CREATE ROLE shop LOGIN", "GRANT pg_signal_backend, pg_read_all_stats TO presagio"
+    )
+    return server
+
+
+@contextmanager
+def postgres(name: str, send: bytes, state: str, **params: Any) -> Iterator[Case]:
+    server = postgres_server()
+    if server is None:
+        pytest.skip("postgres is not on this machine; `make servers` gets it")
+    server.sql("ALTER ROLE presagio LOGIN")
+    client = psycopg.connect(server.url.replace("postgres@", "shop@"), autocommit=True)
+    client.execute("BEGIN")
+    client.pgconn.send_query(send)
+    look = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {client.info.backend_pid} AND state = '{state}'"
+    wait_until(lambda: server.sql(look) == "1", "the session")
+    several = {"addresses": {HARMLESS: server.address}, "by": "victim", "users": ["shop"]}
+    with closing(client):
+        yield Case(
+            base.load(name),
+            {**several, **params},
+            lambda: server.sql(look),
+            lambda: [HARMLESS],
+            lambda: server.sql("ALTER ROLE presagio NOLOGIN") and None,
+        )
+
+
+def end_idle(folder: Path) -> AbstractContextManager[Case]:
+    del folder
+    return postgres("postgres.end_idle_transactions", b"SELECT 1", "idle in transaction", older_than="1ms")
+
+
+def cancel(folder: Path) -> AbstractContextManager[Case]:
+    del folder
+    return postgres("postgres.cancel_queries", b"SELECT pg_sleep(600)", "active", longer_than="1ms")
+
+
 CASES = {
+    "postgres.cancel_queries": cancel,
+    "postgres.end_idle_transactions": end_idle,
     "command": command,
     "http": http,
     "kubernetes.scale_by": scale_by,
