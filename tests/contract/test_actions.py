@@ -201,13 +201,17 @@ def postgres(name: str, send: bytes, state: str, **params: Any) -> Iterator[Case
     look = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {client.info.backend_pid} AND state = '{state}'"
     wait_until(lambda: server.sql(look) == "1", "the session")
     several = {"addresses": {HARMLESS: server.address}, "by": "victim", "users": ["shop"]}
+
+    def destroy() -> None:
+        server.sql("ALTER ROLE presagio NOLOGIN")
+
     with closing(client):
         yield Case(
             base.load(name),
             {**several, **params},
             lambda: server.sql(look),
             lambda: [HARMLESS],
-            lambda: server.sql("ALTER ROLE presagio NOLOGIN") and None,
+            destroy,
         )
 
 
