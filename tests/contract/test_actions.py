@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg
 import pytest
+from fake_cluster import FakeBatch, FakeCore
 from fake_kubernetes import FakeApps
 from http_server import Told, serving
 from hypothesis import HealthCheck, given, settings
@@ -27,7 +28,12 @@ from presagio.actions.addresses import Destination
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Plan, PlanError, Probe, Target
 from presagio.actions.command import Command
 from presagio.actions.http import Http
-from presagio.actions.kubernetes import Cluster, ScaleBy
+from presagio.actions.kubernetes.cluster import Cluster
+from presagio.actions.kubernetes.drain import Drain
+from presagio.actions.kubernetes.job import RunJob
+from presagio.actions.kubernetes.nodes import Cordon
+from presagio.actions.kubernetes.pods import DeletePod, EvictPod
+from presagio.actions.kubernetes.scale import ScaleBy
 from presagio.actions.redis_server import RedisServer as RedisClient
 from presagio.toolkit import plugins
 
@@ -225,7 +231,50 @@ def cancel(folder: Path) -> AbstractContextManager[Case]:
     return postgres("postgres.cancel_queries", b"SELECT pg_sleep(600)", "active", longer_than="1ms")
 
 
-CASES = {
+def on_pods(action: type[DeletePod]) -> Callable[[Path], AbstractContextManager[Case]]:
+    @contextmanager
+    def case(folder: Path) -> Iterator[Case]:
+        core = FakeCore()
+        cluster = Cluster(apps=None, core=core, namespace="default")
+        params = {"pod": "${victim}", "namespace": "${victim}"}
+        destroy = lambda: setattr(core, "fail", ConnectionResetError("gone"))  # noqa: E731
+        yield Case(action(cluster), params, lambda: list(core.gone), lambda: core.asked, destroy)
+
+    return case
+
+
+def on_nodes(action: type[Cordon]) -> Callable[[Path], AbstractContextManager[Case]]:
+    @contextmanager
+    def case(folder: Path) -> Iterator[Case]:
+        core = FakeCore()
+        cluster = Cluster(apps=None, core=core, namespace="default")
+        destroy = lambda: setattr(core, "fail", ConnectionResetError("gone"))  # noqa: E731
+        yield Case(action(cluster), {"node": "${victim}"}, lambda: set(core.cordons), lambda: core.asked, destroy)
+
+    return case
+
+
+@contextmanager
+def run_job(folder: Path) -> Iterator[Case]:
+    batch = FakeBatch()
+
+    def values() -> list[str]:
+        (job,) = batch.jobs.values()
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        first, second = container["command"]
+        assert first == "/clean"
+        return [second.removeprefix("--of="), container["env"][0]["value"], job["namespace"]]
+
+    def destroy() -> None:
+        batch.fail = ConnectionResetError("gone")
+
+    names = {"environment": {"WHO": "${victim}"}, "namespace": "${victim}"}
+    params = {"image": "clean:1", "argv": ["/clean", "--of=${victim}"], **names}
+    cluster = Cluster(apps=None, batch=batch, namespace="default")
+    yield Case(RunJob(cluster), params, lambda: len(batch.jobs), values, destroy)
+
+
+CASES: dict[str, Callable[[Path], AbstractContextManager[Case]]] = {
     "postgres.cancel_queries": cancel,
     "postgres.end_idle_transactions": end_idle,
     "command": command,
@@ -233,8 +282,20 @@ CASES = {
     "kubernetes.scale_by": scale_by,
     "redis.config_set": config_set,
     "redis.purge_memory": purge_memory,
+    "kubernetes.cordon": on_nodes(Cordon),
+    "kubernetes.delete_pod": on_pods(DeletePod),
+    "kubernetes.drain": on_nodes(Drain),
+    "kubernetes.evict_pod": on_pods(EvictPod),
+    "kubernetes.run_job": run_job,
 }
-VICTIMS = {"kubernetes.scale_by": "pod-1"}
+VICTIMS = {
+    "kubernetes.scale_by": "pod-1",
+    "kubernetes.cordon": "pod-1",
+    "kubernetes.delete_pod": "pod-1",
+    "kubernetes.drain": "pod-1",
+    "kubernetes.evict_pod": "pod-1",
+    "kubernetes.run_job": "pod-1",
+}
 
 
 @pytest.fixture(params=sorted(CASES))

@@ -10,9 +10,9 @@ import pytest
 from controlplane import USER, USER_NAME, ControlPlane, assets, deployment
 from urllib3.exceptions import ReadTimeoutError
 
-from presagio.actions import kubernetes
 from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
-from presagio.actions.kubernetes import ScaleBy, ScaleByParams
+from presagio.actions.kubernetes import cluster as kubernetes
+from presagio.actions.kubernetes.scale import ScaleBy, ScaleByParams, read, write
 
 pytestmark = [
     pytest.mark.servers,
@@ -107,11 +107,11 @@ def test_a_change_by_someone_else_is_respected(apps: Any) -> None:
 
 def test_a_stale_resource_version_is_a_conflict(apps: Any) -> None:
     cluster = kubernetes.connect()
-    stale = cluster.read_scale("web", "default")
+    stale = read(cluster, "web", "default")
     apps.patch_namespaced_deployment_scale("web", "default", {"spec": {"replicas": 6}})
     stale.spec.replicas = 4
     with pytest.raises(NotAppliedError, match="409 Conflict"):
-        cluster.write_scale("web", "default", stale)
+        write(cluster, "web", "default", stale)
     assert replicas(apps) == 6
 
 
@@ -150,7 +150,7 @@ def test_without_the_right_to_scale_nothing_is_done(
 
     use(control_plane.kubeconfig(USER), monkeypatch)
     plan = planned(by=1)
-    with pytest.raises(NotAppliedError, match="was not scaled: 403 Forbidden"):
+    with pytest.raises(NotAppliedError, match="was not changed: 403 Forbidden"):
         ScaleBy().apply(plan, "a-1")
 
     # `get` and `update` of the sub-resource are all that the action needs
@@ -170,12 +170,12 @@ def test_an_api_server_that_is_gone(
     apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plan = planned(by=1)
-    scale = kubernetes.connect().read_scale("web", "default")
+    found = read(kubernetes.connect(), "web", "default")
     gone = tmp_path / "kubeconfig"
     gone.write_text(control_plane.kubeconfig().read_text().replace(control_plane.url, "https://127.0.0.1:1"))
     use(gone, monkeypatch)
-    with pytest.raises(NotAppliedError, match=r"was not scaled: .*Connection refused"):
-        kubernetes.connect().write_scale("web", "default", scale)
+    with pytest.raises(NotAppliedError, match=r"was not changed: .*Connection refused"):
+        write(kubernetes.connect(), "web", "default", found)
     assert ScaleBy().probe(plan, "a-1") is Probe.UNKNOWN
 
 
@@ -189,7 +189,7 @@ def test_an_answer_lost_after_the_effect_is_found_by_the_probe(apps: Any, monkey
     plan = planned(by=1)
     monkeypatch.setattr(apps, "replace_namespaced_deployment_scale", then_silence)
     with pytest.raises(
-        UnknownOutcomeError, match=r"deployment default/web may have been scaled or not: .*read timed out"
+        UnknownOutcomeError, match=r"deployment default/web may have been changed or not: .*read timed out"
     ):
         ScaleBy().apply(plan, "a-1")
     assert ScaleBy().probe(plan, "a-1") is Probe.APPLIED

@@ -12,9 +12,10 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
-from presagio.actions import kubernetes
 from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError, restored
-from presagio.actions.kubernetes import Cluster, ScaleBy, ScaleByParams
+from presagio.actions.kubernetes import cluster as kubernetes
+from presagio.actions.kubernetes.cluster import Cluster
+from presagio.actions.kubernetes.scale import ScaleBy, ScaleByParams
 
 TARGET = Target("web", {"deployment": "web", "namespace": "shop", "evil": "web/scale?dryRun=All"})
 
@@ -104,7 +105,7 @@ def test_a_conflict_that_does_not_end_is_not_applied() -> None:
     apps = FakeApps(3)
     plan = planned(apps)
     apps.fail_write = FakeApiError(409, "Conflict")
-    with pytest.raises(NotAppliedError, match="deployment default/web was not scaled: 409 Conflict"):
+    with pytest.raises(NotAppliedError, match="deployment default/web was not changed: 409 Conflict"):
         scale_by(apps).apply(plan, "a-1")
 
 
@@ -113,7 +114,7 @@ def test_what_the_server_refuses_was_not_applied(status: int) -> None:
     apps = FakeApps(3)
     plan = planned(apps)
     apps.fail_write = FakeApiError(status, "No")
-    with pytest.raises(NotAppliedError, match=f"was not scaled: {status} No"):
+    with pytest.raises(NotAppliedError, match=f"was not changed: {status} No"):
         scale_by(apps).apply(plan, "a-1")
 
 
@@ -134,7 +135,7 @@ def test_anything_else_is_unknown(error: Exception) -> None:
     apps = FakeApps(3)
     plan = planned(apps)
     apps.fail_write = error
-    with pytest.raises(UnknownOutcomeError, match="deployment default/web may have been scaled or not: "):
+    with pytest.raises(UnknownOutcomeError, match="deployment default/web may have been changed or not: "):
         scale_by(apps).apply(plan, "a-1")
 
 
@@ -181,7 +182,7 @@ def test_without_credentials_nothing_is_done(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_the_library_is_not_loaded_with_the_module() -> None:
-    code = "import sys, presagio.actions.kubernetes; print('kubernetes' in sys.modules)"
+    code = "import sys, presagio.actions.kubernetes.scale; print('kubernetes' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 

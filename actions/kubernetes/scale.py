@@ -1,15 +1,9 @@
-"""The actions on Kubernetes, and the only code that speaks to it. The library is imported at the first call.
-
-Credentials are those of the pod (a service account), else of a kubeconfig file, as for kubectl.
-"""
+"""The action `kubernetes.scale_by`: some replicas more, or fewer."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache
-from importlib import import_module
-from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -24,16 +18,11 @@ from presagio.actions.base import (
     PlanError,
     Probe,
     Target,
-    UnknownOutcomeError,
 )
+from presagio.actions.kubernetes.cluster import Cluster, ConflictError, DeletedError, connect
 from presagio.toolkit.schema import Model
 
-PROTECTED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-
-_SECONDS = 10.0
 _TRIES = 5
-_CONFLICT = 409
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class ScaleByParams(Model):
@@ -88,42 +77,6 @@ class Scale(Protocol):
     status: Any
 
 
-class ConflictError(NotAppliedError):
-    """The object was changed between our reading and our writing it."""
-
-
-class DeletedError(NotAppliedError):
-    """The object that was planned for is gone, even if another one has its name now."""
-
-
-class Cluster:
-    """The calls that we make. Errors of the library become ours here."""
-
-    def __init__(self, apps: Any, namespace: str) -> None:
-        self.apps = apps
-        self.namespace = namespace
-
-    def read_scale(self, name: str, namespace: str) -> Scale:
-        """Return a deployment's scale. Raises NotAppliedError: reading changes nothing."""
-        try:
-            scale: Scale = self.apps.read_namespaced_deployment_scale(name, namespace, _request_timeout=_SECONDS)
-        except Exception as error:
-            raise NotAppliedError(f"deployment {namespace}/{name} cannot be read: {_reason(error)}") from error
-        return scale
-
-    def write_scale(self, name: str, namespace: str, scale: Scale) -> Scale:
-        """Set it, if nobody changed the deployment since `scale` was read. Raises OutcomeError."""
-        try:
-            written: Scale = self.apps.replace_namespaced_deployment_scale(
-                name, namespace, scale, _request_timeout=_SECONDS
-            )
-        except Exception as error:
-            kind = _outcome(error)
-            how = "may have been scaled or not" if kind is UnknownOutcomeError else "was not scaled"
-            raise kind(f"deployment {namespace}/{name} {how}: {_reason(error)}") from error
-        return written
-
-
 class ScaleBy:
     """Gives a deployment some replicas more, or fewer, within bounds. Class A: the plan says how many it has then."""
 
@@ -145,8 +98,8 @@ class ScaleBy:
     def plan(self, target: Target, params: ScaleByParams) -> Plan:
         """Read the scale and say what it shall be. Raises PlanError if a bound forbids it."""
         name = placeholders.fill(params.deployment, target, placeholders.dns)
-        namespace = self._namespace(target, params)
-        scale = self.cluster.read_scale(name, namespace)
+        namespace = self.cluster.namespace_of(params.namespace, target)
+        scale = read(self.cluster, name, namespace)
         prior = _replicas(scale)
         wanted = _bounded(f"{namespace}/{name}", prior, params)
         scaling = Scaling(namespace=namespace, deployment=name, uid=scale.metadata.uid, replicas=wanted)
@@ -193,18 +146,8 @@ class ScaleBy:
             None if found == ours else f"{_name(scaling)} has {found} replicas, not {ours}: someone else changed it"
         )
 
-    def _namespace(self, target: Target, params: ScaleByParams) -> str:
-        namespace = (
-            placeholders.fill(params.namespace, target, placeholders.dns)
-            if params.namespace
-            else self.cluster.namespace
-        )
-        if namespace in PROTECTED_NAMESPACES:
-            raise PlanError(f"namespace {namespace!r} belongs to Kubernetes itself and is never acted upon")
-        return namespace
-
     def _read(self, scaling: Scaling) -> Scale:
-        scale = self.cluster.read_scale(scaling.deployment, scaling.namespace)
+        scale = read(self.cluster, scaling.deployment, scaling.namespace)
         if scale.metadata.uid != scaling.uid:
             raise DeletedError(f"{_name(scaling)} was deleted and made anew since it was planned")
         return scale
@@ -224,33 +167,8 @@ class ScaleBy:
         if found != source:
             raise NotAppliedError(_foreign(scaling, found, source))
         scale.spec.replicas = target
-        written = self.cluster.write_scale(scaling.deployment, scaling.namespace, scale)
+        written = write(self.cluster, scaling.deployment, scaling.namespace, scale)
         return _evidence(scaling, written, found, "was set to")
-
-
-@cache
-def connect() -> Cluster:
-    """Return the cluster of our credentials. Raises NotAppliedError without any."""
-    # Any: some versions of the library have types, others do not.
-    client, config = (cast(Any, import_module(f"kubernetes.{name}")) for name in ("client", "config"))
-    settings = client.Configuration()
-    settings.retries = 0  # an answer that never came must not be asked for twice
-    try:
-        try:
-            config.load_incluster_config(client_configuration=settings)
-            namespace = _own_namespace()
-        except config.ConfigException:
-            config.load_kube_config(client_configuration=settings)
-            namespace = config.list_kube_config_contexts()[1]["context"].get("namespace") or "default"
-    except (config.ConfigException, OSError) as error:
-        raise NotAppliedError(
-            f"no credentials for Kubernetes: {error}; run in a pod with a service account, or set KUBECONFIG"
-        ) from error
-    return Cluster(client.AppsV1Api(client.ApiClient(settings)), namespace)
-
-
-def _own_namespace() -> str:
-    return _NAMESPACE_FILE.read_text().strip()
 
 
 def _bounded(name: str, prior: int, params: ScaleByParams) -> int:
@@ -284,18 +202,15 @@ def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence
     return Evidence(f"{_name(scaling)} {how} {_replicas(scale)} replicas", facts)
 
 
-def _outcome(error: Exception) -> type[OutcomeError]:
-    """Return what a failed write means: it provably did nothing if the server refused it, or it never left us."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    status = getattr(error, "status", None)
-    if status == _CONFLICT:
-        return ConflictError
-    refused = isinstance(status, int) and 400 <= status < 500
-    unsent = isinstance(getattr(error, "reason", error), NewConnectionError | ConnectTimeoutError)
-    return NotAppliedError if refused or unsent else UnknownOutcomeError
+def read(cluster: Cluster, name: str, namespace: str) -> Scale:
+    """Return a deployment's scale. Raises NotAppliedError: reading changes nothing."""
+    ask = cluster.apps.read_namespaced_deployment_scale
+    scale: Scale = cluster.call(f"deployment {namespace}/{name}", ask, name, namespace)
+    return scale
 
 
-def _reason(error: Exception) -> str:
-    status, reason = getattr(error, "status", None), getattr(error, "reason", None)
-    return f"{status} {reason}" if status else str(reason or error)
+def write(cluster: Cluster, name: str, namespace: str, scale: Scale) -> Scale:
+    """Set it, if nobody changed the deployment since `scale` was read. Raises OutcomeError."""
+    replace = cluster.apps.replace_namespaced_deployment_scale
+    written: Scale = cluster.write(f"deployment {namespace}/{name}", replace, name, namespace, scale)
+    return written
