@@ -221,7 +221,9 @@ def test_a_latency_with_a_day_in_it_is_forecast_with_its_day(seen: Seen, horizon
 
 def test_a_new_series_is_forecast_from_what_there_is(seen: Seen) -> None:
     value, lower, upper = seen.page.forecast("shop-new", "1h")
-    assert 0 <= lower < value < upper
+    # two hours at the turn of the day: all errors so far may be on one side, and the other then has no width
+    assert 0 <= lower <= value <= upper
+    assert lower < upper
 
 
 def test_no_forecast_is_outside_what_is_possible(seen: Seen) -> None:
