@@ -16,6 +16,8 @@ from presagio.webhook.windows import Window
 
 _SERVICES = 'count(count by (service_id) ({__name__=~"presagio_service_anomaly_score|presagio_anomaly_score"}))'
 _WATCHERS = r"(.*[/-])?(prometheus|alertmanager|presagio)([/-].*)?"
+# What our exporter publishes without a label `job` gets that of its scrape, ours: it says nothing about the service.
+_WATCHING_JOBS = r"(?!.*presagio)(.*[/-])?(prometheus|alertmanager)([/-].*)?"
 _KUBERNETES = "kube-system|kube-public|kube-node-lease"
 
 
@@ -66,7 +68,7 @@ class FleetGuards(Model):
         {
             "namespace": _KUBERNETES,
             "service_id": rf"({_KUBERNETES})/.*|{_WATCHERS}",
-            "job": _WATCHERS,
+            "job": _WATCHING_JOBS,
             "deployment": _WATCHERS,
             "statefulset": _WATCHERS,
             "unit": _WATCHERS,

@@ -253,6 +253,12 @@ class TestOthers:
         assert (world.trail(), world.case().reason) == ("received evaluating escalated", Reason.PROTECTED)
         assert world.fix.effects == []
 
+    @pytest.mark.parametrize("job", ["presagio", "prometheus-presagio-exporter"])
+    def test_the_job_of_our_exporter_says_nothing_of_a_service(self, world: World, job: str) -> None:
+        world.fire("f", START - 60, True, job=job)
+        world.run(MINUTE)
+        assert len(world.fix.effects) == 1
+
     def test_harm_ends_the_wait_and_is_undone(self, world: World) -> None:
         world.use(policy(guards={"harm": ['harm{service_id="${service_id}"} > 0']}))
         world.fix.undo_facts = {"size": 0}
