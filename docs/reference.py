@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from presagio.exporter import config as exporter
 from presagio.exporter.presets import catalogue
-from presagio.toolkit import plugins
+from presagio.toolkit import plugins, web_file
 from presagio.toolkit.cli import Command
 from presagio.toolkit.labels import Template
 from presagio.toolkit.units import Duration, format_duration
@@ -81,6 +81,11 @@ def document() -> str:
             "webhook.yml", webhook.WebhookConfig,
             "Of `presagio webhook` and `presagio audit`. [Policies](policies.md) tells how policies work and what an "
             "`action_policies.json` holds, [actions](actions.md) the parameters of each action.",
+        ),
+        *_file(
+            "web.yml", web_file.WebFile,
+            "Of every server, by `--web.config.file`: TLS and basic authentication, in the form of Prometheus' "
+            "exporter-toolkit. [Encryption and users](security.md#encryption-and-users) tells how they go together.",
         ),
         *_commands(),
     ]  # fmt: skip

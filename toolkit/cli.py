@@ -165,6 +165,13 @@ def add_server_flags(parser: argparse.ArgumentParser, *, config: str, address: s
         help=f"address to listen on (default: {address})",
     )
     parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="FILE",
+        help="TLS and basic authentication, in the form of Prometheus' exporter-toolkit",
+    )
+    parser.add_argument(
         "--storage.path",
         dest="storage_path",
         type=Path,

@@ -30,13 +30,15 @@ from prometheus_client import (
 )
 from pydantic import BaseModel
 
-from presagio.toolkit import listen
+from presagio.toolkit import listen, web_file
 from presagio.toolkit.clock import Clock, SystemClock
+from presagio.toolkit.door import Door
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.log import Log, get_log
 from presagio.toolkit.reloading import ReloadState
 from presagio.toolkit.schema import ConfigFile
 from presagio.toolkit.serverlog import ServerLog
+from presagio.toolkit.web_file import WebFile
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -98,8 +100,8 @@ def serve(
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]
     clock = clock or SystemClock()
-    config = wing.file.load(arguments.config_file)
-    server = _Server(wing, arguments, config, clock, threads)
+    config, web = wing.file.load(arguments.config_file), web_file.load(arguments.web_config_file)
+    server = _Server(wing, arguments, config, web, clock, threads)
     _Arbiter(server).run()
     raise AssertionError("gunicorn leaves by SystemExit")
 
@@ -108,12 +110,14 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """The wing as gunicorn sees it. `candidate` is the newest configuration, `good` the last that was built."""
 
     def __init__(
-        self, wing: Wing[Any], arguments: argparse.Namespace, config: BaseModel, clock: Clock, threads: int
-    ) -> None:
+        self, wing: Wing[Any], arguments: argparse.Namespace, config: BaseModel, web: WebFile, clock: Clock,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.wing = wing
         self.arguments = arguments
         self.clock = clock
         self.threads = threads
+        self.web = web
         self.candidate, self.generation = config, 1
         self.good: BaseModel | None = None
         self.state = ReloadState()
@@ -138,6 +142,13 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "keepalive": _KEEPALIVE,
             "worker_exit": lambda _arbiter, _worker: self.stop(),
         }
+        tls = self.web.tls_server_config
+        if tls is not None:
+            # read anew for each connection: a certificate that was renewed is used without a reload
+            settings |= {
+                "certfile": str(tls.cert_file), "keyfile": str(tls.key_file),
+                "ssl_context": lambda _config, _default: tls.context(),
+            }  # fmt: skip
         for name, value in settings.items():
             self.cfg.set(name, value)
 
@@ -146,7 +157,9 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         if self.state.read().generation == self.generation:
             self.good = self.candidate
         try:
-            self.candidate = self.wing.file.load(self.arguments.config_file)
+            candidate = self.wing.file.load(self.arguments.config_file)
+            self.web = web_file.load(self.arguments.web_config_file)
+            self.candidate = candidate
         except Exception as error:
             # Whatever is wrong with a file, even one that our own parser stumbles over: the server goes on.
             self.refuse(error)
@@ -169,6 +182,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
                 self._give_up(error)
             self.refuse(error)
             self.running = self._begin(self.good)
+        Door(self.web).guard(self.running.app)
         return self.running.app
 
     def _begin(self, config: BaseModel) -> Running:
@@ -200,6 +214,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """In the worker: have the file read again, if it is good. Raises ConfigError with the report."""
         try:
             self.wing.file.load(self.arguments.config_file)
+            web_file.load(self.arguments.web_config_file)
         except PresagioError as error:
             self.refuse(error)
             raise

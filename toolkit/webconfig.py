@@ -30,6 +30,14 @@ SECURITY: list[dict[str, list[Any]]] = [{name: []} for name in SECURITY_SCHEMES]
 """For an APIBlueprint's `abp_security`: any one of the schemes."""
 
 
+class Role(StrEnum):
+    """What a key is good for."""
+
+    READ = "read"
+    OPERATE = "operate"
+    APPROVE = "approve"
+
+
 class AuthConfig(Model):
     """Authentication, on unless switched off by name. Configuration models embed it or inherit from it."""
 
@@ -39,9 +47,13 @@ class AuthConfig(Model):
         None, description="file with one key a line, read at each request: KEY, or KEY NAME read,operate,approve"
     )
 
+    users: Mapping[str, tuple[Role, ...]] = Field(
+        {}, description="what users of --web.config.file may do without a key; others of them only read"
+    )
+
     def lint(self, path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
         """Yield what is missing or given twice; `path` is where the model stands in its file."""
-        if self.authentication == "api_key" and not self.secret():
+        if self.authentication == "api_key" and not self.secret() and not self.users:
             remedy = "a file with one API key a line (or authentication: none)"
             yield Finding((*path, "api_key_file"), remedy, "nothing")
         if self.api_key is not None and self.api_key_file is not None:
@@ -50,14 +62,6 @@ class AuthConfig(Model):
     def secret(self) -> Secret:
         """Return where the keys are."""
         return Secret(self.api_key, self.api_key_file)
-
-
-class Role(StrEnum):
-    """What a key is good for."""
-
-    READ = "read"
-    OPERATE = "operate"
-    APPROVE = "approve"
 
 
 @dataclass(frozen=True)
@@ -128,23 +132,34 @@ class Guard:
         return known
 
     def check(self) -> None:
-        """Refuse the current request (401) unless it carries a valid key. For use as `before_request`."""
-        given = _given()
+        """Refuse the current request (401) unless it carries a valid key. For use as `before_request`.
+
+        Whoever came through the door (see door.py) has shown who they are; a key that they send with it is theirs.
+        """
+        user = g.get("presagio_user")
+        given = request.headers.get(HEADER) if user else _given()
+        if user and not given:
+            self._pass(Caller(user, frozenset(self.config.users.get(user, (Role.READ,)))))
+            return
         if given is None:
             raise _refusal(f"no API key; send it in the header {HEADER} or as Authorization: Bearer")
         # No short-circuit: every key is compared, whichever fits.
         fitting = [line for line in self._keys_now() if matches(given, [key_of(line)])]
         if not fitting:
             raise _refusal("wrong API key; ask whoever runs this server for a valid one")
-        g.presagio_caller = known = caller(fitting[0])
+        self._pass(caller(fitting[0]))
+
+    @staticmethod
+    def _pass(known: Caller) -> None:
+        g.presagio_caller = known
         if request.method not in _READING and not known.roles - {Role.READ}:
-            raise Forbidden(f"{known.name} may only read; it takes a key with the role {Role.OPERATE}")
+            raise Forbidden(f"{known.name} may only read; it takes the role {Role.OPERATE}")
 
     def keys(self) -> list[str]:
         """Return the lines of the valid keys. Raises SecretError if there is none, or one cannot be read."""
         secret = self.config.secret()
         keys = secret.lines()
-        if not keys:
+        if not keys and not self.config.users:
             where = f"secret file {str(secret.file)!r} is empty" if secret.file else "api_key is empty"
             raise SecretError(f"{where}; write one API key a line, or set authentication: none")
         for line in keys:

@@ -148,7 +148,7 @@ def test_bad_files_are_told_with_all_their_mistakes_and_good_ones_beside_them(tm
     answer = run("check-config", *(tmp_path / name for name in contents), tmp_path / "none.yml")
     assert answer.returncode == 1
     assert answer.stdout == f"{tmp_path}/good.yml: valid exporter configuration\n"
-    known = "the keys of a file that presagio reads (action_policies, exporter, webhook)"
+    known = "the keys of a file that presagio reads (action_policies, exporter, web, webhook)"
     assert answer.stderr.replace(f"{tmp_path}/", "").splitlines() == [
         "exporter.yml:2: signals[0].name: expected a value for 'name', got nothing",
         "exporter.yml:2: signals[0].nam: expected 'name', got unknown key 'nam'",

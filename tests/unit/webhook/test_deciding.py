@@ -141,7 +141,7 @@ def test_who_operates_may_pause(desks: Desks) -> None:
     assert (code, told["paused"], told["who"], told["note"]) == (200, True, "an unnamed key", "deploying")
     assert "All acting is paused" in desks.page("/")
     code, told = desks.ask("PUT", "/pause", "reader", {"paused": False})
-    assert (code, told["error"]) == (403, "olga may only read; it takes a key with the role operate")
+    assert (code, told["error"]) == (403, "olga may only read; it takes the role operate")
     assert desks.form("/pause", "alice", paused="off")[0] == 303
     assert desks.ask("GET", "/pause", "reader")[1]["paused"] is False
     assert [row.who for row in desks.world.records.audit() if row.reason == "switch"] == ["alice", "an unnamed key"]
