@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _start(folder: Path, stack: contextlib.ExitStack) -> Stack:
     services = {name: stack.enter_context(_service(name, ports[name], folder)) for name in SERVICES}
     targets = [*_exporters(folder, stack), *(_target(name, port) for name, port in ports.items())]
     exporter_port, webhook_port = free_port(), free_port()
-    alertmanager = stack.enter_context(_alertmanager(folder, webhook_port))
+    alertmanager = stack.enter_context(alertmanager_of(folder, webhook_port))
     ours = [{"targets": [f"127.0.0.1:{port}"]} for port in (exporter_port, webhook_port)]
     jobs = [*_jobs(targets), {"job_name": "presagio", "honor_labels": True, "static_configs": ours}]
     prometheus = stack.enter_context(
@@ -119,8 +119,8 @@ def _start(folder: Path, stack: contextlib.ExitStack) -> Stack:
         "prometheus": prometheus.url, "alertmanager": alertmanager.url, "key": folder / "api.key",
         "python": sys.executable, "restart": HERE / "restart.py", "folder": folder, "healthy": HEALTHY_BYTES,
     }  # fmt: skip
-    exporter = stack.enter_context(_ours("exporter", EXPORTER.format(**values), exporter_port, folder))
-    webhook = stack.enter_context(_ours("webhook", WEBHOOK.format(**values), webhook_port, folder))
+    exporter = stack.enter_context(presagio("exporter", EXPORTER.format(**values), exporter_port, folder))
+    webhook = stack.enter_context(presagio("webhook", WEBHOOK.format(**values), webhook_port, folder))
     return Stack(
         folder, key, prometheus, alertmanager, services, ports, exporter, webhook,
         f"http://127.0.0.1:{exporter_port}", f"http://127.0.0.1:{webhook_port}", set(),
@@ -157,7 +157,8 @@ def _jobs(targets: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
     return [{**scrape(job), "static_configs": static} for job, static in jobs.items()]
 
 
-def _alertmanager(folder: Path, webhook_port: int) -> Alertmanager:
+def alertmanager_of(folder: Path, webhook_port: int, binary: Path | None = None) -> Alertmanager:
+    """Return the Alertmanager that tells the webhook at this port of every alert; the key is in FOLDER/api.key."""
     url = f"http://127.0.0.1:{webhook_port}/api/v1/alerts"
     credentials = {"type": "Bearer", "credentials_file": str(folder / "api.key")}
     config = {
@@ -169,10 +170,10 @@ def _alertmanager(folder: Path, webhook_port: int) -> Alertmanager:
             {"name": "presagio", "webhook_configs": [{"url": url, "http_config": {"authorization": credentials}}]}
         ],
     }  # fmt: skip
-    return Alertmanager(_found("alertmanager"), folder / "alertmanager", config)
+    return Alertmanager(binary or _found("alertmanager"), folder / "alertmanager", config)
 
 
-def _ours(wing: str, config: str, port: int, folder: Path) -> Process:
+def presagio(wing: str, config: str, port: int, folder: Path, env: Mapping[str, str] | None = None) -> Process:
     """Return the process of `presagio exporter` or `presagio webhook`, its configuration written."""
     yaml.safe_load(config)
     file = folder / f"{wing}.yml"
@@ -181,4 +182,5 @@ def _ours(wing: str, config: str, port: int, folder: Path) -> Process:
         Path(sys.executable).with_name("presagio"), wing, f"--config.file={file}",
         f"--web.listen-address=127.0.0.1:{port}", f"--storage.path={folder / wing}",
     ]  # fmt: skip
-    return Process(argv, folder, name=wing, ready=answers_http(f"http://127.0.0.1:{port}/-/healthy"))
+    healthy = answers_http(f"http://127.0.0.1:{port}/-/healthy")
+    return Process(argv, folder, name=wing, ready=healthy, env=env)
