@@ -18,15 +18,17 @@ from presagio.webhook.tables import Audit
 _COLUMNS = tuple(column.name for column in Audit.__table__.columns)
 
 
-def export(engine: Engine, out: IO[bytes], after: int = 0) -> int:
-    """Write the rows behind `after`, in order, and return how many. Raises OSError.
+def export(engine: Engine, out: IO[bytes], after: int = 0, through: int | None = None) -> int:
+    """Write the rows behind `after`, up to `through`, in order, and return how many. Raises OSError.
 
     `facts` stay the text that was sealed: read anew, and written anew, it might be another text for the same facts.
     """
     count = 0
     with Session(engine.execution_options(**READ)) as session:
-        rows = select(Audit).where(Audit.seq > after).order_by(Audit.seq).execution_options(yield_per=1000)
-        for row in session.scalars(rows):
+        rows = select(Audit).where(Audit.seq > after)
+        if through is not None:
+            rows = rows.where(Audit.seq <= through)
+        for row in session.scalars(rows.order_by(Audit.seq).execution_options(yield_per=1000)):
             out.write(orjson.dumps({name: getattr(row, name) for name in _COLUMNS}) + b"\n")
             count += 1
     return count

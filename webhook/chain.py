@@ -18,6 +18,9 @@ from presagio.webhook.tables import Audit, Head
 GENESIS = "0" * 64
 """The `previous` of the first row."""
 
+REMOVED = "removed"
+"""The `target` of a row that says which rows before it are gone: through which, and that one's seal."""
+
 _KEY_BYTES = 32
 
 
@@ -57,15 +60,44 @@ def verify(rows: Iterable[Audit], head: Head, key: bytes, known: tuple[int, str]
     """Walk the chain and return how many rows it has. Raises LedgerError that names the first broken row.
 
     known: sequence number and seal of a row, kept elsewhere: a ledger that was cut and sealed anew does not have it.
+    Rows at the beginning may be missing if a row that is sealed as well says that they were removed (retention.py).
     """
-    seq, previous = 0, GENESIS
-    for seq, previous in _checked(_remembered(rows, known), key, (0, GENESIS)):  # noqa: B007 # the last is compared
+    walk = _Walk()
+    seq, previous = walk.before
+    for seq, previous in _checked(walk.over(_remembered(rows, known)), key, None):  # noqa: B007 # the last is compared
         pass
+    walk.check()
     if head.seq > seq:
         raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
     if (head.seq, head.hmac) != (seq, previous):
         raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
-    return seq
+    return seq - walk.before[0]
+
+
+class _Walk:
+    """Remembers where a chain begins, and what its last row on removed ones says."""
+
+    def __init__(self) -> None:
+        self.before = (0, GENESIS)
+        self._begun = False
+        self._removal = "{}"
+
+    def over(self, rows: Iterable[Audit]) -> Iterator[Audit]:
+        """Pass rows on."""
+        for row in rows:
+            if not self._begun:
+                self.before, self._begun = (row.seq - 1, row.previous), True
+            if row.target == REMOVED:
+                self._removal = row.facts
+            yield row
+
+    def check(self) -> None:
+        """Raise LedgerError unless the chain begins at its beginning, or where it says that it was shortened."""
+        told = json.loads(self._removal)  # only now: its seal was checked
+        if self.before not in ((0, GENESIS), (told.get("through"), told.get("hmac"))):
+            raise LedgerError(
+                f"audit rows up to {self.before[0]} are missing, and no row says that they were removed"
+            )
 
 
 def verify_rows(rows: Iterable[Audit], key: bytes, known: tuple[int, str] | None = None) -> int:

@@ -14,6 +14,7 @@ from presagio.toolkit.log import Log
 from presagio.toolkit.positions import Path as Place
 from presagio.toolkit.prometheus import PrometheusConfig
 from presagio.toolkit.schema import ConfigFile, Finding, Mistake, Model
+from presagio.toolkit.units import Duration
 from presagio.toolkit.webconfig import AuthConfig
 from presagio.webhook import policy_file
 from presagio.webhook.guard_config import FleetGuards
@@ -41,6 +42,12 @@ class Ledger(Model):
     path: Path = Field(Path("ledger.db"), description="SQLite file, from --storage.path")
     key_file: Path | None = Field(
         None, description="key of the ledger's chain; without it one is made in --storage.path at the first start"
+    )
+    retention: Annotated[Duration, Field(ge=86_400)] | None = Field(
+        None, description="what ended longer ago is removed; without it nothing ever is"
+    )
+    archive: Path | None = Field(
+        None, description="folder into which audit rows are written before they are removed, one file each time"
     )
 
 

@@ -29,7 +29,7 @@ _WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """What an audit row says."""
 
     remediation: int | None
@@ -61,7 +61,7 @@ class Ledger:
                 case = self._received(notification.id, arrival, now)
                 session.add(case)
                 session.flush()
-                self._append(session, _row(case.id, "", ORCHESTRATOR, _notified(arrival)), now)
+                self.append(session, _row(case.id, "", ORCHESTRATOR, _notified(arrival)), now)
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> Remediation:
         return Remediation(
@@ -79,7 +79,7 @@ class Ledger:
             raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
         with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
             self._set(session, case, _columns(move, now))
-            self._append(session, _row(case.id, case.state.value, who, move), now)
+            self.append(session, _row(case.id, case.state.value, who, move), now)
             _consequences(session, case, move, now)
             return session.get_one(Remediation, case.id)
 
@@ -98,7 +98,8 @@ class Ledger:
             f"remediation {case.id} has left {case.state.value!r}",
         )
 
-    def _append(self, session: Session, said: _Row, now: float) -> None:
+    def append(self, session: Session, said: Row, now: float) -> None:
+        """Add an audit row in a transaction that is open: the chain's next."""
         head = session.get_one(Head, 1, with_for_update=True)
         row = Audit(
             seq=head.seq + 1, time=now, remediation_id=said.remediation, source=said.source, target=said.target,
@@ -112,7 +113,7 @@ class Ledger:
         """Turn a switch on or off; the ledger tells who did."""
         with Session(self.engine) as session, session.begin():
             said = f"{name} {'on' if on else 'off'}"
-            self._append(session, _Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}), now)
+            self.append(session, Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}), now)
             session.merge(Switch(name=name, on=on, since=now, who=who, note=note))
 
     def delivered(self, messages: Sequence[Message], now: float) -> None:
@@ -122,8 +123,8 @@ class Ledger:
             session.execute(update(Message).where(Message.id.in_(ids)).values(sent_at=now))
 
 
-def _row(remediation: int, source: str, who: str, move: Move) -> _Row:
-    return _Row(remediation, source, move.to.value, move.reason.value, who, move.facts)
+def _row(remediation: int, source: str, who: str, move: Move) -> Row:
+    return Row(remediation, source, move.to.value, move.reason.value, who, move.facts)
 
 
 def _notified(arrival: Arrival) -> Move:

@@ -29,6 +29,7 @@ from presagio.webhook.metrics import LedgerCollector, Metrics
 from presagio.webhook.orchestrator import Orchestrator
 from presagio.webhook.questions import Questions, Source
 from presagio.webhook.records import Records
+from presagio.webhook.retention import Keeper
 from presagio.webhook.tools import Tools
 
 _KEY = "ledger.key"
@@ -90,6 +91,12 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     log = get_log("orchestrator")
     machine = Orchestrator(ledger, inbox, tools, workers, metrics, log, on_outcome=news.set)
     courier = Courier(ledger, records, alertmanager, get_log("courier"), config.external_url)
-    loop = Loop(machine, courier.deliver, news, storage / _LOCK, clock, metrics, log)
+    kept = config.ledger
+    keeper = Keeper(ledger, kept.retention, kept.archive, get_log("retention")) if kept.retention else None
+
+    def afterwards(now: float) -> int:
+        return courier.deliver(now) + (keeper.tidy(now) if keeper else 0)
+
+    loop = Loop(machine, afterwards, news, storage / _LOCK, clock, metrics, log)
     counter = Counter(tools, ledger, clock, get_log("people"), news.set)
     return Parts(engine, inbox, records, metrics, prometheus, loop, counter, workers)

@@ -108,7 +108,7 @@ def test_every_default() -> None:
         "predictions": {"enabled": True, "every": 60.0, "explain_above": 0.5},
         "limits": {"series": 100_000, "soft_series": 80_000},
         "api": {
-            "authentication": "none", "api_key": None, "api_key_file": None,
+            "authentication": "none", "api_key": None, "api_key_file": None, "users": {},
             "max_services": 1000, "max_metrics_per_service": 100, "max_feedback": 1000,
             "expire_after": 300.0,
         },

@@ -223,7 +223,7 @@ class TestChain:
             ("update audit set reason = 'auto' where seq = 3", "audit row 3 was changed"),
             ("update audit set time = time + 1 where seq = 4", "audit row 4 was changed"),
             ("update audit set who = 'nobody' where seq = 5", "audit row 5 was changed"),
-            ("delete from audit where seq = 1", "audit row 1 is missing"),
+            ("delete from audit where seq = 1", "audit rows up to 1 are missing"),
             ("delete from audit where seq = 3", "audit row 3 is missing: row 2 is followed by row 4"),
             ("delete from audit where seq = 5", "audit row 5 is missing: the ledger ended at row 5"),
             ("update audit set seq = 6 - seq where seq in (2, 4)", "audit row 2 does not follow row 1"),
