@@ -12,6 +12,11 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:y|w|d|h|ms|m|s))+")
 _PART = re.compile(r"([0-9]+)(ms|[ywdhms])")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
+_SIZE = re.compile(r"([0-9]{1,12})(B|[kMGT]B|[KMGT]iB)")
+_BYTES: dict[str, int] = {
+    **{unit: 1024**power for power, unit in enumerate(_BINARY)},
+    **{unit: 1000**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB"))},
+}
 
 
 def parse_duration(text: object) -> float:
@@ -44,6 +49,14 @@ def format_duration(seconds: float) -> str:
     return "".join(parts[:2])
 
 
+def parse_bytes(text: object) -> int:
+    """Return bytes for a size such as `512MiB` or `10GB`. A bare number is refused, as for durations: ValueError."""
+    found = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if not found:
+        raise ValueError(f"a size such as 512MiB, 10GB or 0B, got {text!r}")
+    return int(found[1]) * _BYTES[found[2]]
+
+
 def format_bytes(size: float) -> str:
     """Return bytes in binary units: `12.5 MiB`."""
     exponent = 0
@@ -68,6 +81,14 @@ def _duration(value: object, info: ValidationInfo) -> object:
     # Code passes seconds on; in a file 15.0 is as ambiguous as 15.
     return value if isinstance(value, float) and not info.context else parse_duration(value)
 
+
+def _size(value: object, info: ValidationInfo) -> object:
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    return value if plain and not info.context else parse_bytes(value)
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+"""A pydantic field in bytes, written as a size with its unit."""
 
 Duration = Annotated[float, BeforeValidator(_duration), AllowInfNan(False)]
 """A pydantic field in seconds, written as a Prometheus duration."""

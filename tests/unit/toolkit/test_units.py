@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from presagio.toolkit.schema import FROM_FILE
-from presagio.toolkit.units import Duration, format_bytes, format_duration, format_value, parse_duration
+from presagio.toolkit.units import (
+    Duration,
+    Size,
+    format_bytes,
+    format_duration,
+    format_value,
+    parse_bytes,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,28 @@ def test_any_size_is_told(size: float) -> None:
     assert unit in ("B", "KiB", "MiB", "GiB", "TiB")
     factor = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB").index(unit)
     assert float(number) == pytest.approx(size / factor, rel=1e-3)
+
+
+@pytest.mark.parametrize(("text", "size"), [("0B", 0), ("512MiB", 512 << 20), ("10GB", 10**10), ("1kB", 1000)])
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1", 1, None, True, "1.5GiB", "-1B", "1 GiB", "1gib", "1KB", "9" * 13 + "B"])
+def test_what_is_no_size_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="a size such as 512MiB"):
+        parse_bytes(text)
+
+
+class Limits(BaseModel):
+    most: Size = 7
+
+
+def test_bytes_are_for_code_and_sizes_for_files() -> None:
+    assert Limits(most=5).most == 5
+    assert Limits.model_validate({"most": "1kB"}, context=FROM_FILE).most == 1000
+    with pytest.raises(ValidationError, match="a size such as 512MiB, 10GB or 0B, got 5"):
+        Limits.model_validate({"most": 5}, context=FROM_FILE)
 
 
 class Settings(BaseModel):
