@@ -62,7 +62,8 @@ class Forecasting:
         self.metrics = metrics
         self.clock = clock
         self.log = log
-        self.stale_after = max(stale_after, 2 * settings.every)
+        # a forecast is of the last step, up to a step old when it is made, and lives until the next one
+        self.stale_after = max(stale_after, 2 * settings.every, settings.step + settings.every)
         self.stop = threading.Event()
         self._newest: tuple[float, bytes] = (-np.inf, b"")
         self._failing: set[str] = set()

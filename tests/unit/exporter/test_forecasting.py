@@ -238,6 +238,13 @@ class TestWithdrawal:
         assert house.forecasting.page(house.clock.now) == b""
         assert house.forecasting.outlooks(house.clock.now) == []
 
+    def test_one_more_often_than_its_steps_stays_until_the_next_step(self, tmp_path: Path) -> None:
+        house = House(tmp_path, CONFIG.replace("every: 2m, step: 15s", "every: 10s, step: 1m"))
+        step = house.forecasting.settings.step
+        assert house.forecasting.stale_after == step + 10
+        house.run(step - 6)
+        assert house.shown() == {"load", "disk"}
+
     def test_a_signal_that_fails_is_withdrawn_while_the_others_stay(self, house: House) -> None:
         house.run(10)
         house.source.failing["load"] = SourceError(SourceReason.TIMEOUT, "slow")
