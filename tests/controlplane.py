@@ -10,11 +10,11 @@ import ssl
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import yaml
-from servers import LOOPBACK, Process, Ready, answers_http, free_port
+from servers import LOOPBACK, Process, Ready, answers_http, free_port, wait_until
 
 ADMIN = "admin-token"
 USER = "presagio-token"
@@ -139,3 +139,20 @@ def deployment(name: str, replicas: int) -> dict[str, object]:
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     return {"metadata": {"name": name}, "spec": spec}
+
+
+def make_ready(apps: Any, name: str, replicas: int) -> None:
+    """Do what a kubelet would: say of each pod that it is ready, until the deployment has so many."""
+    from kubernetes.client import CoreV1Api
+
+    core: Any = CoreV1Api(apps.api_client)
+    conditions = [{"type": "Ready", "status": "True"}]
+
+    def all_ready() -> bool:
+        pods: list[Any] = core.list_namespaced_pod("default", label_selector=f"app={name}").items
+        for pod in pods:
+            status = {"status": {"phase": "Running", "conditions": conditions}}
+            core.patch_namespaced_pod_status(pod.metadata.name, "default", status)
+        return bool(apps.read_namespaced_deployment(name, "default").status.ready_replicas == replicas)
+
+    wait_until(all_ready, f"{replicas} pods of {name}")

@@ -31,7 +31,7 @@ class WebhookCommand:
 class RemediationCommand:
     """`presagio remediation`: what people decide."""
 
-    help = "approve or refuse a plan; pause all acting, resume it, or ask whether it is paused"
+    help = "approve or refuse a plan; pause all acting, resume it, or ask whether it is paused; print roles"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare approve, refuse, pause, resume and status."""
@@ -53,13 +53,33 @@ class RemediationCommand:
             action.add_argument("--note", default="", metavar="TEXT", help="why, for the ledger")
         for action in (approve, refuse, pause, resume, status):
             self._common(action)
+        self._roles(actions.add_parser("roles", help="print what Kubernetes must allow for a file's policies"))
+
+    def _roles(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--config.file", dest="config_file", type=Path, default=Path(_CONFIG), metavar="FILE",
+            help=f"the webhook's configuration (default: {_CONFIG})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--namespace", action="append", metavar="NAME",
+            help="namespace that is acted upon; may be repeated (default: default)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--service-account", dest="service_account", default="presagio:presagio", metavar="NAMESPACE:NAME",
+            help="whom the webhook runs as (default: presagio:presagio)",
+        )  # fmt: skip
+        add_log_flags(parser)
 
     def _common(self, parser: argparse.ArgumentParser) -> None:
         add_client_flags(parser, "webhook", "http://localhost:3001")
         add_log_flags(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Ask the webhook."""
+        """Ask the webhook, or only its configuration."""
+        if arguments.remediation_action == "roles":
+            from presagio.webhook.roles_command import run as print_roles
+
+            return print_roles(arguments)
         from presagio.webhook.people_command import run
 
         return run(arguments)

@@ -5,6 +5,7 @@ Credentials are those of the pod (a service account), else of a kubeconfig file,
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,8 @@ PROTECTED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease
 
 _SECONDS = 10.0
 _CONFLICT = 409
+_NEVER = (400, 403, 422)
+_MOST_TOLD = 300
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -31,8 +34,12 @@ class DeletedError(NotAppliedError):
 class Cluster:
     """The calls that we make. Errors of the library become ours here."""
 
-    def __init__(self, apps: Any, namespace: str, *, core: Any = None, batch: Any = None) -> None:
-        self.apps, self.core, self.batch = apps, core, batch
+    def __init__(self, apps: Any, namespace: str, **others: Any) -> None:
+        self.apps = apps
+        self.core: Any = others.get("core")
+        self.batch: Any = others.get("batch")
+        self.autoscaling: Any = others.get("autoscaling")
+        self.authorization: Any = others.get("authorization")
         self.namespace = namespace
 
     def namespace_of(self, template: str | None, target: Target) -> str:
@@ -49,6 +56,10 @@ class Cluster:
         except Exception as error:
             raise NotAppliedError(f"{what} cannot be read: {_reason(error)}") from error
 
+    def document(self, what: str, function: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Read as JSON, as the server tells it: the library's own objects lose what it does not know yet."""
+        return json.loads(self.call(what, function, *arguments, _preload_content=False, **keywords).data)
+
     def write(self, what: str, function: Any, *arguments: Any, **keywords: Any) -> Any:
         """Change something. Raises OutcomeError: ConflictError, NotAppliedError or UnknownOutcomeError."""
         try:
@@ -57,6 +68,27 @@ class Cluster:
             kind = _outcome(error)
             how = "may have been changed or not" if kind is UnknownOutcomeError else "was not changed"
             raise kind(f"{what} {how}: {_reason(error)}") from error
+
+    def rehearse(self, what: str, function: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Ask the server whether it would (a dry run). Raises PlanError if never, NotAppliedError if not now."""
+        try:
+            return self.write(what, function, *arguments, dry_run="All", **keywords)
+        except OutcomeError as error:
+            if getattr(error.__cause__, "status", None) in _NEVER:
+                raise PlanError(f"{what} would be refused: {_reason(error.__cause__)}") from error
+            raise NotAppliedError(str(error)) from error
+
+
+class OnCluster:
+    """What all actions on Kubernetes share: the cluster of our credentials, unless they are given one."""
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self._cluster = cluster
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster. Raises NotAppliedError without credentials."""
+        return self._cluster or connect()
 
 
 @cache
@@ -77,8 +109,20 @@ def connect() -> Cluster:
         raise NotAppliedError(
             f"no credentials for Kubernetes: {error}; run in a pod with a service account, or set KUBECONFIG"
         ) from error
-    api = client.ApiClient(settings)
-    return Cluster(client.AppsV1Api(api), namespace, core=client.CoreV1Api(api), batch=client.BatchV1Api(api))
+    return of(client.ApiClient(settings), namespace)
+
+
+def of(api: Any, namespace: str) -> Cluster:
+    """Return the cluster that a client of the library speaks to."""
+    client = cast(Any, import_module("kubernetes.client"))
+    return Cluster(
+        client.AppsV1Api(api),
+        namespace,
+        core=client.CoreV1Api(api),
+        batch=client.BatchV1Api(api),
+        autoscaling=client.AutoscalingV1Api(api),
+        authorization=client.AuthorizationV1Api(api),
+    )
 
 
 def _own_namespace() -> str:
@@ -97,6 +141,12 @@ def _outcome(error: Exception) -> type[OutcomeError]:
     return NotAppliedError if refused or unsent else UnknownOutcomeError
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException | None) -> str:
     status, reason = getattr(error, "status", None), getattr(error, "reason", None)
-    return f"{status} {reason}" if status else str(reason or error)
+    if not status:
+        return str(reason or error)
+    try:
+        told = json.loads(getattr(error, "body", None) or "{}").get("message", "")
+    except (ValueError, AttributeError):
+        told = ""  # a proxy in between answers in its own words
+    return f"{status} {reason}{told and f': {told[:_MOST_TOLD]}'}"

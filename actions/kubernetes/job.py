@@ -27,7 +27,7 @@ from presagio.actions.base import (
     UnknownOutcomeError,
 )
 from presagio.actions.command import Template
-from presagio.actions.kubernetes.cluster import Cluster, ConflictError, connect
+from presagio.actions.kubernetes.cluster import Cluster, ConflictError, OnCluster
 from presagio.actions.kubernetes.pods import Name
 from presagio.toolkit.labels import Name as Variable
 from presagio.toolkit.schema import Model
@@ -64,7 +64,7 @@ class Running(_Common):
     namespace: str
 
 
-class RunJob:
+class RunJob(OnCluster):
     """Runs a container to its end. Success is exit code 0; a Job that failed may have had effects: unknown."""
 
     Params: ClassVar[type[BaseModel]] = JobParams
@@ -73,13 +73,8 @@ class RunJob:
     permissions: ClassVar[tuple[Permission, ...]] = (Permission("kubernetes", "batch/jobs", ("get", "create")),)
 
     def __init__(self, cluster: Cluster | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._cluster = cluster
+        super().__init__(cluster)
         self._sleep = sleep
-
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster of our credentials. Raises NotAppliedError without any."""
-        return self._cluster or connect()
 
     def plan(self, target: Target, params: JobParams) -> Plan:
         """Fill the placeholders and ask the server whether it would take the Job."""

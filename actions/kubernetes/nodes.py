@@ -24,7 +24,7 @@ from presagio.actions.base import (
     Target,
 )
 from presagio.actions.kubernetes import owners
-from presagio.actions.kubernetes.cluster import Cluster, ConflictError, connect
+from presagio.actions.kubernetes.cluster import ConflictError, OnCluster
 from presagio.actions.kubernetes.pods import Name
 from presagio.toolkit.schema import Model
 
@@ -50,7 +50,7 @@ class Cordoning(Model):
     mark: str
 
 
-class Cordon:
+class Cordon(OnCluster):
     """Keeps new pods off a node; those that run there stay."""
 
     Params: ClassVar[type[BaseModel]] = NodeParams
@@ -59,14 +59,6 @@ class Cordon:
     permissions: ClassVar[tuple[Permission, ...]] = (
         Permission("kubernetes cluster", "/nodes", ("get", "list", "patch")),
     )
-
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        self._cluster = cluster
-
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster of our credentials. Raises NotAppliedError without any."""
-        return self._cluster or connect()
 
     def plan(self, target: Target, params: NodeParams) -> Plan:
         """Look at the node and at those that would be left. Raises PlanError if it must not be cordoned."""

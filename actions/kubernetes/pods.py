@@ -22,7 +22,7 @@ from presagio.actions.base import (
     Target,
 )
 from presagio.actions.kubernetes import evictions, owners
-from presagio.actions.kubernetes.cluster import Cluster, connect
+from presagio.actions.kubernetes.cluster import OnCluster
 from presagio.toolkit.schema import Model
 from presagio.toolkit.units import Duration
 
@@ -49,7 +49,7 @@ class OnePod(Model):
     grace: int | None = None
 
 
-class DeletePod:
+class DeletePod(OnCluster):
     """Deletes a pod, so that its controller makes a new one."""
 
     Params: ClassVar[type[BaseModel]] = PodParams
@@ -63,14 +63,6 @@ class DeletePod:
     verb: ClassVar[str] = "delete"
     done: ClassVar[str] = "deleted"
     way: ClassVar[evictions.Way] = staticmethod(evictions.delete)
-
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        self._cluster = cluster
-
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster of our credentials. Raises NotAppliedError without any."""
-        return self._cluster or connect()
 
     def plan(self, target: Target, params: PodParams) -> Plan:
         """Find the pod and ask the server whether it would go. PlanError: nobody would make it anew."""

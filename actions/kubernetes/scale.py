@@ -1,13 +1,14 @@
-"""The action `kubernetes.scale_by`: some replicas more, or fewer."""
+"""The actions `kubernetes.scale_by` and `kubernetes.scale_to`: some replicas more, or fewer, or so many.
+
+Class A: the plan says how many there are then. Only the number is written, through the scale sub-resource.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from presagio.actions import placeholders
 from presagio.actions.base import (
     ActionClass,
     Evidence,
@@ -19,22 +20,31 @@ from presagio.actions.base import (
     Probe,
     Target,
 )
-from presagio.actions.kubernetes.cluster import Cluster, ConflictError, DeletedError, connect
-from presagio.toolkit.schema import Model
+from presagio.actions.kubernetes import conflicts, preflight, workloads
+from presagio.actions.kubernetes.cluster import Cluster, DeletedError, OnCluster
+from presagio.actions.kubernetes.conflicts import GitOpsParams
+from presagio.actions.kubernetes.workloads import Workload
 
-_TRIES = 5
+_SCALE = "_scale"
 
 
-class ScaleByParams(Model):
+class BoundedParams(GitOpsParams):
+    """Which workload, and between which numbers of replicas."""
+
+    min: int = Field(1, ge=0, description="never fewer replicas than this")
+    max: int = Field(20, ge=1, description="never more replicas than this")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BoundedParams:
+        if self.min > self.max:
+            raise ValueError(f"min that is at most max ({self.max}), got {self.min}")
+        return self
+
+
+class ScaleByParams(BoundedParams):
     """What a policy may write under `kubernetes.scale_by:`; a bare number is `by`."""
 
     by: int = Field(ge=-100, le=100, description="replicas more; fewer if negative")
-    deployment: str = Field("${deployment}", description="name; ${label} may fill a part of it")
-    namespace: str | None = Field(
-        None, description="its namespace; default: that of the credentials, as for kubectl. ${label} may fill it"
-    )
-    min: int = Field(1, ge=0, description="never fewer replicas than this")
-    max: int = Field(20, ge=1, description="never more replicas than this")
 
     @model_validator(mode="before")
     @classmethod
@@ -48,72 +58,71 @@ class ScaleByParams(Model):
             raise ValueError("a number of replicas other than 0, got 0")
         return by
 
-    @field_validator("deployment", "namespace")
-    @classmethod
-    def _names(cls, text: str | None) -> str | None:
-        return text and placeholders.check_template(text)
+
+class ScaleToParams(BoundedParams):
+    """What a policy may write under `kubernetes.scale_to:`."""
+
+    replicas: int = Field(ge=0, description="how many it shall have")
 
     @model_validator(mode="after")
-    def _ordered(self) -> ScaleByParams:
-        if self.min > self.max:
-            raise ValueError(f"min that is at most max ({self.max}), got {self.min}")
+    def _within(self) -> ScaleToParams:
+        if not self.min <= self.replicas <= self.max:
+            raise ValueError(f"replicas between min ({self.min}) and max ({self.max}), got {self.replicas}")
         return self
 
 
-class Scaling(Model):
-    """A deployment, the very object, and the replicas it shall have: what a plan holds."""
+class Scaling(Workload):
+    """A workload, and the replicas it shall have: what a plan holds."""
 
-    namespace: str
-    deployment: str
-    uid: str
     replicas: int
 
 
 class Scale(Protocol):
-    """The library's V1Scale: the scale of one deployment at one moment."""
+    """The library's V1Scale: the scale of one workload at one moment."""
 
     metadata: Any
     spec: Any
     status: Any
 
 
-class ScaleBy:
-    """Gives a deployment some replicas more, or fewer, within bounds. Class A: the plan says how many it has then."""
+class _Scale(OnCluster):
+    """What both do. The classes below say how many replicas there shall be."""
 
-    Params: ClassVar[type[BaseModel]] = ScaleByParams
+    Params: ClassVar[type[BaseModel]]
     action_class: ClassVar[ActionClass] = ActionClass.DESIRED_STATE
     settle_seconds: ClassVar[float] = 60.0
     permissions: ClassVar[tuple[Permission, ...]] = (
-        Permission("kubernetes", "apps/deployments/scale", ("get", "update")),
+        *workloads.permissions("get"),
+        *workloads.permissions("get", "update", part="/scale"),
+        *conflicts.PERMISSIONS,
     )
+    name: ClassVar[str]
 
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        self._cluster = cluster
+    def wanted(self, workload: Workload, prior: int, params: Any) -> int:
+        """Return how many replicas there shall be. Raises PlanError if a bound forbids it."""
+        raise NotImplementedError
 
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster of our credentials. Raises NotAppliedError without any."""
-        return self._cluster or connect()
-
-    def plan(self, target: Target, params: ScaleByParams) -> Plan:
-        """Read the scale and say what it shall be. Raises PlanError if a bound forbids it."""
-        name = placeholders.fill(params.deployment, target, placeholders.dns)
-        namespace = self.cluster.namespace_of(params.namespace, target)
-        scale = read(self.cluster, name, namespace)
+    def plan(self, target: Target, params: Any) -> Plan:
+        """Read the scale and say what it shall be. Raises PlanError: a bound, a permission, or who else scales it."""
+        workload, document = workloads.find(self.cluster, params, target)
+        preflight.check(self.cluster, workloads.of(workload.kind, self.permissions), workload.namespace)
+        conflicts.repository(str(workload), document, params)
+        conflicts.autoscaler(self.cluster, workload)
+        scale = read(self.cluster, workload)
         prior = _replicas(scale)
-        wanted = _bounded(f"{namespace}/{name}", prior, params)
-        scaling = Scaling(namespace=namespace, deployment=name, uid=scale.metadata.uid, replicas=wanted)
+        wanted = self.wanted(workload, prior, params)
+        self._rehearse(workload, scale, wanted)
         return Plan(
-            action="kubernetes.scale_by",
-            summary=f"scale deployment {namespace}/{name} from {prior} to {wanted} replicas",
-            params=scaling.model_dump(mode="json"),
-            prior_state={"replicas": prior, "resource_version": scale.metadata.resource_version},
+            action=self.name,
+            summary=f"scale {workload} from {prior} to {wanted} replicas",
+            params={**workload.model_dump(mode="json"), "replicas": wanted},
+            prior_state={"replicas": prior},
             undo={"replicas": prior},
             desired_state={"replicas": wanted},
         )
 
     def apply(self, plan: Plan, attempt_id: str) -> Evidence:  # noqa: ARG002 # class A needs no attempt's id
-        """Set the planned number if the deployment still has the number it was planned from."""
+        """Set the planned number if the workload still has the number it was planned from."""
         scaling = Scaling.model_validate(plan.params)
         return self._move(scaling, plan.prior_state["replicas"], scaling.replicas)
 
@@ -133,7 +142,7 @@ class ScaleBy:
         return self._move(scaling, scaling.replicas, plan.prior_state["replicas"])
 
     def changed(self, plan: Plan) -> str | None:
-        """Return the number of replicas if it is no longer ours, or that the deployment is another one now."""
+        """Return the number of replicas if it is no longer ours, or that the workload is another one now."""
         scaling = Scaling.model_validate(plan.params)
         try:
             found = _replicas(self._read(scaling))
@@ -141,23 +150,22 @@ class ScaleBy:
             return str(error)
         except OutcomeError:
             return None
-        ours = scaling.replicas
-        return (
-            None if found == ours else f"{_name(scaling)} has {found} replicas, not {ours}: someone else changed it"
-        )
+        return None if found == scaling.replicas else _foreign(scaling, found, scaling.replicas)
+
+    def _rehearse(self, workload: Workload, scale: Scale, wanted: int) -> None:
+        # without its version: whether somebody changes it meanwhile does not matter yet
+        scale.metadata.resource_version, scale.spec.replicas = None, wanted
+        replace = workloads.function(self.cluster, "replace", workload.kind, _SCALE)
+        self.cluster.rehearse(str(workload), replace, workload.name, workload.namespace, scale)
 
     def _read(self, scaling: Scaling) -> Scale:
-        scale = read(self.cluster, scaling.deployment, scaling.namespace)
+        scale = read(self.cluster, scaling)
         if scale.metadata.uid != scaling.uid:
-            raise DeletedError(f"{_name(scaling)} was deleted and made anew since it was planned")
+            raise DeletedError(f"{scaling} was deleted and made anew since it was planned")
         return scale
 
     def _move(self, scaling: Scaling, source: int, target: int) -> Evidence:
-        """Compare and set, anew if only something else of the deployment changed meanwhile: its status often does."""
-        for _ in range(_TRIES - 1):
-            with suppress(ConflictError):
-                return self._try(scaling, source, target)
-        return self._try(scaling, source, target)
+        return workloads.again(lambda: self._try(scaling, source, target))
 
     def _try(self, scaling: Scaling, source: int, target: int) -> Evidence:
         scale = self._read(scaling)
@@ -167,17 +175,50 @@ class ScaleBy:
         if found != source:
             raise NotAppliedError(_foreign(scaling, found, source))
         scale.spec.replicas = target
-        written = write(self.cluster, scaling.deployment, scaling.namespace, scale)
-        return _evidence(scaling, written, found, "was set to")
+        return _evidence(scaling, write(self.cluster, scaling, scale), found, "was set to")
 
 
-def _bounded(name: str, prior: int, params: ScaleByParams) -> int:
-    wanted = prior + params.by
-    if params.by > 0 and wanted > params.max:
-        raise PlanError(f"deployment {name} has {prior} replicas; {wanted} would be more than max: {params.max}")
-    if params.by < 0 and wanted < params.min:
-        raise PlanError(f"deployment {name} has {prior} replicas; {wanted} would be fewer than min: {params.min}")
-    return wanted
+class ScaleBy(_Scale):
+    """Gives a workload some replicas more, or fewer, within bounds."""
+
+    Params: ClassVar[type[BaseModel]] = ScaleByParams
+    name = "kubernetes.scale_by"
+
+    def wanted(self, workload: Workload, prior: int, params: ScaleByParams) -> int:
+        """Return the prior number and `by`."""
+        wanted = prior + params.by
+        if params.by > 0 and wanted > params.max:
+            raise PlanError(f"{workload} has {prior} replicas; {wanted} would be more than max: {params.max}")
+        if params.by < 0 and wanted < params.min:
+            raise PlanError(f"{workload} has {prior} replicas; {wanted} would be fewer than min: {params.min}")
+        return wanted
+
+
+class ScaleTo(_Scale):
+    """Gives a workload so many replicas."""
+
+    Params: ClassVar[type[BaseModel]] = ScaleToParams
+    name = "kubernetes.scale_to"
+
+    def wanted(self, workload: Workload, prior: int, params: ScaleToParams) -> int:
+        """Return the number that the policy names."""
+        if prior == params.replicas:
+            raise PlanError(f"{workload} has {prior} replicas already")
+        return params.replicas
+
+
+def read(cluster: Cluster, workload: Workload) -> Scale:
+    """Return a workload's scale. Raises NotAppliedError: reading changes nothing."""
+    ask = workloads.function(cluster, "read", workload.kind, _SCALE)
+    scale: Scale = cluster.call(str(workload), ask, workload.name, workload.namespace)
+    return scale
+
+
+def write(cluster: Cluster, workload: Workload, scale: Scale) -> Scale:
+    """Set it, if nobody changed the workload since `scale` was read. Raises OutcomeError."""
+    replace = workloads.function(cluster, "replace", workload.kind, _SCALE)
+    written: Scale = cluster.write(str(workload), replace, workload.name, workload.namespace, scale)
+    return written
 
 
 def _replicas(scale: Scale) -> int:
@@ -185,12 +226,8 @@ def _replicas(scale: Scale) -> int:
     return int(scale.spec.replicas or 0) if scale.spec else 0
 
 
-def _name(scaling: Scaling) -> str:
-    return f"deployment {scaling.namespace}/{scaling.deployment}"
-
-
 def _foreign(scaling: Scaling, found: int, ours: int) -> str:
-    return f"{_name(scaling)} has {found} replicas, not {ours}: someone else changed it"
+    return f"{scaling} has {found} replicas, not {ours}: someone else changed it"
 
 
 def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence:
@@ -199,18 +236,4 @@ def _evidence(scaling: Scaling, scale: Scale, before: int, how: str) -> Evidence
         "replicas_before": before,
         "resource_version": scale.metadata.resource_version,
     }
-    return Evidence(f"{_name(scaling)} {how} {_replicas(scale)} replicas", facts)
-
-
-def read(cluster: Cluster, name: str, namespace: str) -> Scale:
-    """Return a deployment's scale. Raises NotAppliedError: reading changes nothing."""
-    ask = cluster.apps.read_namespaced_deployment_scale
-    scale: Scale = cluster.call(f"deployment {namespace}/{name}", ask, name, namespace)
-    return scale
-
-
-def write(cluster: Cluster, name: str, namespace: str, scale: Scale) -> Scale:
-    """Set it, if nobody changed the deployment since `scale` was read. Raises OutcomeError."""
-    replace = cluster.apps.replace_namespaced_deployment_scale
-    written: Scale = cluster.write(f"deployment {namespace}/{name}", replace, name, namespace, scale)
-    return written
+    return Evidence(f"{scaling} {how} {_replicas(scale)} replicas", facts)

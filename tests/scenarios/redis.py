@@ -13,8 +13,8 @@ from servers import RedisExporter, RedisServer
 
 from scenarios.case import Case, Entry, Place, anomaly, policy
 
-KEYS, VALUE = 120_000, 200
-KEPT = 0.12
+KEYS, VALUE = 300_000, 400
+KEPT = 0.2
 
 
 class SavingRedis(RedisServer):

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from fake_kubernetes import FakeApiError, FakeApps
+from fake_kubernetes import FakeApiError, FakeApps, fake_cluster
 from pydantic import ValidationError
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
@@ -14,14 +14,13 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError,
 
 from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError, restored
 from presagio.actions.kubernetes import cluster as kubernetes
-from presagio.actions.kubernetes.cluster import Cluster
 from presagio.actions.kubernetes.scale import ScaleBy, ScaleByParams
 
 TARGET = Target("web", {"deployment": "web", "namespace": "shop", "evil": "web/scale?dryRun=All"})
 
 
 def scale_by(apps: FakeApps) -> ScaleBy:
-    return ScaleBy(Cluster(apps, "default"))
+    return ScaleBy(fake_cluster(apps))
 
 
 def planned(apps: FakeApps, **params: Any) -> Plan:
@@ -31,8 +30,9 @@ def planned(apps: FakeApps, **params: Any) -> Plan:
 def test_the_plan_is_the_state_before_and_after() -> None:
     plan = planned(FakeApps(3), namespace="${namespace}")
     assert plan.summary == "scale deployment shop/web from 3 to 4 replicas"
-    assert plan.params == {"namespace": "shop", "deployment": "web", "uid": "uid-1", "replicas": 4}
-    assert plan.prior_state == {"replicas": 3, "resource_version": "100"}
+    workload = {"kind": "deployment", "namespace": "shop", "name": "web", "uid": "uid-1"}
+    assert plan.params == {**workload, "replicas": 4}
+    assert plan.prior_state == {"replicas": 3}
     assert plan.undo == {"replicas": 3}
     assert restored(json.loads(json.dumps(plan.__dict__))) == plan
 
@@ -42,6 +42,38 @@ def test_labels_never_become_a_path() -> None:
         planned(FakeApps(3), deployment="${evil}")
     with pytest.raises(PlanError, match="label 'evil' is no name of a Kubernetes object"):
         planned(FakeApps(3), namespace="${evil}")
+
+
+@pytest.mark.parametrize("missing", ["get deployments/", "get deployments/scale", "update deployments/scale"])
+def test_what_we_may_not_do_is_told_before(missing: str) -> None:
+    verb, _, resource = missing.rstrip("/").partition(" ")
+    with pytest.raises(PlanError, match=f"we may not {verb} {resource} of apps in namespace 'default'; bind a Role"):
+        ScaleBy(fake_cluster(FakeApps(3), missing)).plan(TARGET, ScaleByParams(by=1))
+
+
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_what_a_repository_keeps_is_refused(kind: str) -> None:
+    apps = FakeApps(3)
+    apps.metadata = {kind: {"argocd.argoproj.io/instance": "shop"}}
+    with pytest.raises(PlanError, match=r"is kept by Argo CD as its repository says .*or say `gitops: ignore`"):
+        planned(apps)
+    assert planned(apps, gitops="ignore").params["replicas"] == 4
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_what_the_server_would_never_take_is_no_plan(status: int) -> None:
+    apps = FakeApps(3)
+    apps.fail_write = FakeApiError(status, "No")
+    with pytest.raises(PlanError, match=f"deployment default/web would be refused: {status} No"):
+        planned(apps)
+
+
+@pytest.mark.parametrize("status", [409, 429, 500])
+def test_what_the_server_does_not_take_now_is_planned_later(status: int) -> None:
+    apps = FakeApps(3)
+    apps.fail_write = FakeApiError(status, "No")
+    with pytest.raises(NotAppliedError, match=f"{status} No"):
+        planned(apps)
 
 
 def test_a_bare_number_is_by() -> None:
