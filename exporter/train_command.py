@@ -16,13 +16,13 @@ from presagio.exporter.failure_config import Failure
 from presagio.exporter.failures import configured_failures
 from presagio.exporter.models import MODELS, ModelError, Shelf, load
 from presagio.exporter.panel_reader import subject
-from presagio.exporter.progress import progress
 from presagio.exporter.quality import Quality
 from presagio.exporter.trainer import Outcome, Result, Trainer
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.durable import locked
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.log import get_log
+from presagio.toolkit.progress import progress
 from presagio.toolkit.prometheus import Prometheus
 from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration

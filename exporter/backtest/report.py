@@ -23,12 +23,12 @@ from presagio.exporter.backtest.times import Span, moment, shown
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.engine import Engine
 from presagio.exporter.evaluation import Timing
-from presagio.exporter.progress import progress
 from presagio.exporter.signals import configured
 from presagio.toolkit.clock import Clock, SystemClock
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.labels import check_name
 from presagio.toolkit.log import get_log
+from presagio.toolkit.progress import progress
 from presagio.toolkit.prometheus import Prometheus
 from presagio.toolkit.units import format_duration, parse_duration
 
