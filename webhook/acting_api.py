@@ -17,7 +17,7 @@ from presagio.webhook.approval import Answer, decide
 from presagio.webhook.documents import RemediationPath, Summary, summary
 from presagio.webhook.errors import ApprovalError, ConflictError, MissingError
 from presagio.webhook.ledger import Ledger
-from presagio.webhook.records import PAUSE
+from presagio.webhook.records import FREEZE, PAUSE
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools
 
@@ -36,6 +36,22 @@ class PauseRequest(BaseModel):
 
     paused: bool
     note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
+
+
+class FreezeRequest(BaseModel):
+    """Whether the recommender shall stop learning and exploring."""
+
+    frozen: bool
+    note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
+
+
+class FreezeState(BaseModel):
+    """Whether the recommender is frozen."""
+
+    frozen: bool
+    since: float | None = Field(None, description="Unix seconds; evidence after it does not count")
+    who: str | None = None
+    note: str | None = None
 
 
 class PauseState(BaseModel):
@@ -75,6 +91,19 @@ class Counter:
         self.news()
         return self.paused()
 
+    def freeze(self, wanted: FreezeRequest, who: Caller) -> FreezeState:
+        """Freeze the recommender or let it learn again, and return how it is then."""
+        self.ledger.switch(FREEZE, wanted.frozen, who.name, wanted.note, self.clock.time())
+        self.log.warning("learning was frozen" if wanted.frozen else "learning goes on", who=who.name)
+        return self.frozen()
+
+    def frozen(self) -> FreezeState:
+        """Return whether the recommender is frozen, and by whom."""
+        switch = self.tools.records.frozen()
+        if switch is None:
+            return FreezeState(frozen=False)
+        return FreezeState(frozen=True, since=switch.since, who=switch.who, note=switch.note)
+
     def paused(self) -> PauseState:
         """Return whether all acting is paused, and by whom."""
         switch = self.tools.records.paused()
@@ -90,6 +119,7 @@ def add(api: APIBlueprint, counter: Counter, guard: Guard) -> None:
     api.register_error_handler(MissingError, lambda error: answer(404, str(error)))
     _deciding(api, counter, guard)
     _pausing(api, counter, guard)
+    _freezing(api, counter, guard)
 
 
 def _deciding(api: APIBlueprint, counter: Counter, guard: Guard) -> None:
@@ -118,3 +148,15 @@ def _pausing(api: APIBlueprint, counter: Counter, guard: Guard) -> None:
     def set_pause(body: PauseRequest) -> dict[str, object]:
         """Pause all acting, or resume it. Takes a key with the role operate."""
         return counter.pause(body, guard.require(Role.OPERATE)).model_dump()
+
+
+def _freezing(api: APIBlueprint, counter: Counter, guard: Guard) -> None:
+    @api.get("/learning", responses={"200": FreezeState})
+    def get_learning() -> dict[str, object]:
+        """Tell whether the recommender is frozen."""
+        return counter.frozen().model_dump()
+
+    @api.put("/learning", responses={"200": FreezeState, "403": ErrorBody})
+    def set_learning(body: FreezeRequest) -> dict[str, object]:
+        """Freeze the recommender, or let it learn. Takes a key with the role operate."""
+        return counter.freeze(body, guard.require(Role.OPERATE)).model_dump()

@@ -87,10 +87,14 @@ def next_rung(case: Remediation, tools: Tools, now: float) -> Move:
 
 def _climb(case: Remediation, tools: Tools, reason: Reason, now: float) -> Move:
     policy = tools.policy(case.policy)
-    rungs = len(policy.steps) if policy else 0
+    rungs = len(policy.rungs) if policy else 0
     if case.rung + 1 >= rungs:
         return escalate(case, Reason.LADDER_USED, rungs=rungs, because=reason.value)
-    return Move(State.NEXT_RUNG, reason, {"rung": case.rung}, deadline=now + tools.timers.evaluation_deadline)
+    # what helped and did not last has not helped: the ledger takes its reward back
+    undone = {"reward_taken_back": True} if case.outcome is Outcome.VERIFIED else {}
+    return Move(
+        State.NEXT_RUNG, reason, {"rung": case.rung, **undone}, deadline=now + tools.timers.evaluation_deadline
+    )
 
 
 def _persists(case: Remediation, tools: Tools, now: float) -> bool:

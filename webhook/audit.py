@@ -19,7 +19,7 @@ from presagio.webhook.documents import Detail, detail, summary
 from presagio.webhook.errors import LedgerError
 from presagio.webhook.records import Records
 from presagio.webhook.states import State
-from presagio.webhook.story import clock
+from presagio.webhook.story import clock, odds
 from presagio.webhook.tables import Remediation
 
 _COLUMNS = ("ID", "BEGAN", "STATE", "OUTCOME", "SERVICE", "ALERT", "POLICY", "ACTION", "TOOK")
@@ -109,7 +109,7 @@ def _heading(found: Detail) -> list[str]:
     plan = (found.plan or {}).get("summary")
     about = {
         "alert": found.alertname, "service": found.service_id, "policy": found.policy, "mode": found.mode,
-        "plan": plan, "state": found.state, "outcome": found.outcome,
+        "plan": plan, "odds": odds(found.choice), "state": found.state, "outcome": found.outcome,
     }  # fmt: skip
     return [f"remediation {found.id}", *(f"  {name:<8} {value}" for name, value in about.items() if value)]
 

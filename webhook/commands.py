@@ -31,16 +31,18 @@ class WebhookCommand:
 class RemediationCommand:
     """`presagio remediation`: what people decide."""
 
-    help = "approve or refuse a plan; pause all acting, resume it, or ask whether it is paused; print roles"
+    help = "approve or refuse a plan; pause and resume all acting; freeze what is learnt; print roles"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare approve, refuse, pause, resume and status."""
+        """Declare approve, refuse, pause, resume, freeze, unfreeze, status and roles."""
         actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="remediation_action")
         approve = actions.add_parser("approve", help="let a plan be carried out")
         refuse = actions.add_parser("refuse", help="do not, and do not ask again for this alert")
         pause = actions.add_parser("pause", help="stop all acting; what runs is brought to its end")
         resume = actions.add_parser("resume", help="let policies act again")
-        status = actions.add_parser("status", help="tell whether acting is paused, and by whom")
+        freeze = actions.add_parser("freeze", help="choose by what was learnt until now; explore and learn nothing")
+        unfreeze = actions.add_parser("unfreeze", help="learn again, also from what was seen meanwhile")
+        status = actions.add_parser("status", help="tell whether acting is paused or learning frozen, and by whom")
         for action in (approve, refuse):
             action.add_argument("remediation", type=int, metavar="ID", help="its id")
             action.add_argument(
@@ -49,9 +51,9 @@ class RemediationCommand:
                 metavar="HASH",
                 help="of the plan that was read (default: of the plan now)",
             )
-        for action in (approve, refuse, pause, resume):
+        for action in (approve, refuse, pause, resume, freeze, unfreeze):
             action.add_argument("--note", default="", metavar="TEXT", help="why, for the ledger")
-        for action in (approve, refuse, pause, resume, status):
+        for action in (approve, refuse, pause, resume, freeze, unfreeze, status):
             self._common(action)
         self._roles(actions.add_parser("roles", help="print what Kubernetes must allow for a file's policies"))
 
@@ -124,5 +126,39 @@ class AuditCommand:
     def run(self, arguments: argparse.Namespace) -> int:
         """Print what was asked for; 1 if the ledger does not verify."""
         from presagio.webhook.audit import run
+
+        return run(arguments)
+
+
+class ReplayCommand:
+    """`presagio replay`: other policies on the alerts and outcomes of the past."""
+
+    help = "try policies on stored alerts, and value them by what came of the actions of the past"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the ledger, the policies, and how much of the past."""
+        parser.add_argument(
+            "--storage.path", dest="storage_path", type=Path, default=Path(_STORAGE), metavar="DIR",
+            help=f"the webhook's folder (default: {_STORAGE})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--config.file", dest="config_file", type=Path, default=Path(_CONFIG), metavar="FILE",
+            help=f"the webhook's configuration (default: {_CONFIG})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--policy", type=Path, metavar="FILE",
+            help="another webhook.yml, whose policies are tried (default: those of --config.file)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--conditions", action="store_true", help="ask Prometheus whether the conditions held when the alert came"
+        )
+        parser.add_argument("--limit", type=int, default=2000, metavar="N", help="newest so many (default: 2000)")
+        parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
+        parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+        add_log_flags(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Print what the policies would have done, and what that is worth."""
+        from presagio.webhook.replay_command import run
 
         return run(arguments)

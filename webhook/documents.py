@@ -69,6 +69,7 @@ class Detail(Summary):
     fingerprint: str = Field(description="Alertmanager's own hash of the alert's labels")
     alert: dict[str, Any]
     policy_revision: str | None
+    choice: dict[str, Any] | None = Field(description="why this action: the chance of each, as it was drawn")
     plan: dict[str, Any] | None
     plan_hash: str | None
     attempt_id: str | None

@@ -7,25 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from presagio.webhook import chain
+from presagio.webhook.consequences import consequences
 from presagio.webhook.database import READ
 from presagio.webhook.errors import ConflictError, LedgerError
-from presagio.webhook.moves import Arrival, Budget, Changes, Facts, Move, Stay
-from presagio.webhook.records import HOUR, PAUSE, spent_since
+from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
 from presagio.webhook.states import TERMINAL, Reason, State, allowed
-from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Notification, Remediation, Spending, Switch
+from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch
 
 ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
-
-_RELEASES = TERMINAL | {State.HOLDDOWN}
-_ACTS = (State.READY, State.INTENT)
-_WAKES = (State.EVALUATING, State.BLOCKED, State.HOLDDOWN)
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Ledger:
         with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
             self._set(session, case, _columns(move, now))
             self.append(session, _row(case.id, case.state.value, who, move), now)
-            _consequences(session, case, move, now)
+            consequences(session, case, move, now)
             return session.get_one(Remediation, case.id)
 
     def stay(self, case: Remediation, stay: Stay) -> Remediation:
@@ -114,7 +110,9 @@ class Ledger:
         with Session(self.engine) as session, session.begin():
             said = f"{name} {'on' if on else 'off'}"
             self.append(session, Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}), now)
-            session.merge(Switch(name=name, on=on, since=now, who=who, note=note))
+            held = session.get(Switch, name)
+            since = held.since if held is not None and held.on == on else now
+            session.merge(Switch(name=name, on=on, since=since, who=who, note=note))
 
     def delivered(self, messages: Sequence[Message], now: float) -> None:
         """Mark messages of the outbox as sent."""
@@ -141,76 +139,6 @@ def _columns(move: Move, now: float) -> dict[str, Any]:
     if move.to in TERMINAL:
         columns.update(finished_at=now, owns=None)
     return columns
-
-
-def _consequences(session: Session, case: Remediation, move: Move, now: float) -> None:
-    """Write what a state brings with it, in the transaction of the move."""
-    if move.to is State.EVALUATING and case.state is State.RECEIVED:
-        _join(session, case.id, case, now)
-    if move.to is State.ATTACHED and move.concerns is not None:
-        _join(session, move.concerns, case, now)
-    if move.concerns is not None:
-        _wake(session, move.concerns, now)
-    if move.to in _ACTS:
-        _check_switch(session)
-    if move.to is State.READY:
-        _take_lease(session, case, now)
-    if move.budget is not None:
-        _spend(session, case, move.budget, now)
-    if move.to in _RELEASES:
-        session.execute(delete(Lease).where(Lease.remediation_id == case.id))
-    _tell(session, case, move, now)
-
-
-def _tell(session: Session, case: Remediation, move: Move, now: float) -> None:
-    """Put what people must know into the outbox; that somebody has decided, too."""
-    about = {"reason": move.reason.value, "from": case.state.value}
-    if case.state is State.AWAITING_APPROVAL:
-        session.add(_message(case, State.AWAITING_APPROVAL, {**(case.request or {}), "ends": now}, now))
-    if move.to is State.ESCALATED:
-        session.add(_message(case, move.to, {**about, **move.facts}, now))
-    elif move.message is not None:
-        session.add(_message(case, move.to, {**about, **move.message}, now))
-
-
-def _message(case: Remediation, subject: State, body: Facts, now: float) -> Message:
-    return Message(created_at=now, remediation_id=case.id, subject=subject.value, body=dict(body))
-
-
-def _join(session: Session, remediation: int, case: Remediation, now: float) -> None:
-    row = {"remediation_id": remediation, "alert_id": case.id, "fingerprint": case.fingerprint}
-    session.execute(insert(Member).values(**row, starts_at=case.starts_at, joined_at=now))
-
-
-def _wake(session: Session, remediation: int, now: float) -> None:
-    """Let a remediation that only waits look again: no transition, so that its revision stays."""
-    waits = update(Remediation).where(Remediation.id == remediation, Remediation.state.in_(_WAKES))
-    session.execute(waits.values(not_before=now))
-
-
-def _take_lease(session: Session, case: Remediation, now: float) -> None:
-    held = session.get(Lease, case.owns)
-    if held is None:
-        session.add(Lease(target=case.owns, remediation_id=case.id, taken_at=now))
-    elif held.remediation_id != case.id:
-        raise ConflictError(f"target {case.owns!r} is leased to remediation {held.remediation_id}")
-
-
-def _check_switch(session: Session) -> None:
-    """Raise ConflictError while acting is paused: said in the transaction, so that no attempt slips through."""
-    # Locked, so that with PostgreSQL, too, a pause comes before an attempt or after it, never in between.
-    pause = session.get(Switch, PAUSE, with_for_update={"read": True})
-    if pause is not None and pause.on:
-        raise ConflictError(f"acting was paused by {pause.who!r}")
-
-
-def _spend(session: Session, case: Remediation, budget: Budget, now: float) -> None:
-    """Take a place of the budget. The head of the chain is held, so that nobody else counts at the same time."""
-    for policy, most in ((budget.policy, budget.max_per_hour), (None, budget.max_per_hour_in_all)):
-        spent = session.scalar(select(func.count()).select_from(spent_since(now - HOUR, policy).subquery())) or 0
-        if spent >= most:
-            raise ConflictError(f"the budget of {policy or 'all policies'}, {most} an hour, was spent")
-    session.add(Spending(remediation_id=case.id, policy=budget.policy, spent_at=now))
 
 
 @contextmanager

@@ -14,12 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from presagio.webhook.moves import Move
 from presagio.webhook.payload import Notification
 from presagio.webhook.policy import Policy
-from presagio.webhook.records import Records
+from presagio.webhook.records import FREEZE, PAUSE, Records
 from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, State
 from presagio.webhook.tables import Remediation
 
 NO_ACTION = "none"
 """The label `action` of a remediation that ended before one was chosen."""
+
+_SWITCHES = (
+    ("presagio_acting_paused", PAUSE, "Whether a person has paused all acting."),
+    ("presagio_learning_frozen", FREEZE, "Whether a person has frozen the recommender."),
+)
 
 _BUCKETS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
 
@@ -126,14 +131,14 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; none of them while the ledger cannot be read, so that the page stays."""
         try:
-            counts, head, pause = self.records.counts(), self.records.head(), self.records.paused()
+            counts, head, switches = self.records.counts(), self.records.head(), self.records.switches()
         except SQLAlchemyError:
             return
         states = GaugeMetricFamily("presagio_remediations", "Live remediations by state.", labels=["state"])
         for state, count in counts.items():
             states.add_metric([state.value], count)
         yield states
-        paused = 0.0 if pause is None else 1.0
-        yield GaugeMetricFamily("presagio_acting_paused", "Whether a person has paused all acting.", paused)
+        for name, switch, text in _SWITCHES:
+            yield GaugeMetricFamily(name, text, float(switch in switches))
         text = "The last row of the ledger: keep it elsewhere and nobody can shorten the ledger unseen."
         yield InfoMetricFamily("presagio_ledger_head", text, value={"seq": str(head.seq), "hash": head.hmac})

@@ -18,8 +18,12 @@ def run(arguments: argparse.Namespace) -> int:
     action = arguments.remediation_action
     if action in ("approve", "refuse"):
         return _decide(client, arguments)
+    if action in ("freeze", "unfreeze"):
+        body = {"frozen": action == "freeze", "note": arguments.note}
+        return _print(arguments, told := client.ask("PUT", "/learning", body), _frozen(told))
     if action == "status":
-        return _print(arguments, told := client.ask("GET", "/pause"), _paused(told))
+        paused, frozen = client.ask("GET", "/pause"), client.ask("GET", "/learning")
+        return _print(arguments, {**paused, "learning": frozen}, f"{_paused(paused)}\n{_frozen(frozen)}")
     told = client.ask("PUT", "/pause", {"paused": action == "pause", "note": arguments.note})
     return _print(arguments, told, _paused(told))
 
@@ -44,6 +48,13 @@ def _paused(told: dict[str, Any]) -> str:
         return "acting is not paused"
     note = f": {told['note']}" if told["note"] else ""
     return f"acting is paused since {clock(told['since'])} by {told['who']}{note}"
+
+
+def _frozen(told: dict[str, Any]) -> str:
+    if not told["frozen"]:
+        return "learning is not frozen"
+    note = f": {told['note']}" if told["note"] else ""
+    return f"learning is frozen since {clock(told['since'])} by {told['who']}{note}"
 
 
 def _print(arguments: argparse.Namespace, told: object, text: str) -> int:

@@ -13,6 +13,7 @@ from presagio.actions.base import Action, NotAppliedError, Plan, PlanError, Targ
 from presagio.toolkit.errors import PluginError
 from presagio.webhook import verify
 from presagio.webhook.chain import canonical
+from presagio.webhook.choosing import Choice, choices
 from presagio.webhook.criteria import Verification
 from presagio.webhook.guards import Block, too_wide
 from presagio.webhook.moves import Move
@@ -24,23 +25,23 @@ from presagio.webhook.tools import Tools, escalate, target_of
 
 def plan(case: Remediation, policy: Policy, seen: Mapping[str, Any], tools: Tools, now: float) -> Move | Block:
     """Return the move to PLANNED; a Block if target or Prometheus cannot be asked now; an escalation if never."""
-    if case.rung >= len(policy.steps):
-        return escalate(case, Reason.LADDER_USED, rungs=len(policy.steps))
+    if case.rung >= len(policy.rungs):
+        return escalate(case, Reason.LADDER_USED, rungs=len(policy.rungs))
     target = target_of(case)
     try:
         judged = verification(policy, target)
         harms(policy, target)
-        found = _first(policy, case.rung, tools, target)
+        found = _first(case, policy, tools, target, now)
     except NotAppliedError as error:
         return Block(Reason.TARGET, {"error": str(error)})
     except PolicyError as error:
         return escalate(case, Reason.UNPLANNABLE, error=str(error))
-    if found.plan is None:
+    if found.plan is None or found.choice is None:
         return escalate(case, Reason.UNPLANNABLE, errors=dict(found.impossible))
     baseline = verify.sample(judged, tools.questions, now)
     if "error" in baseline:
         return Block(Reason.PROMETHEUS, {"error": baseline["error"]})
-    chosen = {"conditions": seen, "baseline": baseline, "rung": found.rung, "action": policy.steps[found.rung].action}
+    chosen = {"conditions": seen, "baseline": baseline, "choice": found.choice.document()}
     told = {"impossible": found.impossible} if found.impossible else {}
     return too_wide(found.plan, policy) or _planned(case, policy, found.plan, judged, {**chosen, **told})
 
@@ -49,21 +50,21 @@ def plan(case: Remediation, policy: Policy, seen: Mapping[str, Any], tools: Tool
 class _Found:
     """The first rung that can be planned, and why those before it cannot."""
 
-    rung: int
+    choice: Choice | None
     plan: Plan | None
     impossible: Mapping[str, str]
 
 
-def _first(policy: Policy, rung: int, tools: Tools, target: Target) -> _Found:
+def _first(case: Remediation, policy: Policy, tools: Tools, target: Target, now: float) -> _Found:
     """Plan the rung or, if a bound or the target itself forbids it, the next one. Raises NotAppliedError."""
     impossible: dict[str, str] = {}
-    for number in range(rung, len(policy.steps)):
-        step = policy.steps[number]
+    for choice in choices(case, policy, tools, now):
+        step = policy.rungs[choice.step]
         try:
-            return _Found(number, _made(tools.actions(step.action), step, target), impossible)
+            return _Found(choice, _made(tools.actions(step.action), step, target), impossible)
         except (PlanError, PluginError, ValidationError) as error:
-            impossible[f"{number + 1}. {step.action}"] = str(error)
-    return _Found(rung, None, impossible)
+            impossible[f"{choice.step + 1}. {step.action}"] = str(error)
+    return _Found(None, None, impossible)
 
 
 def _made(action: Action[Any], step: Step, target: Target) -> Plan:
@@ -71,15 +72,16 @@ def _made(action: Action[Any], step: Step, target: Target) -> Plan:
 
 
 def _planned(case: Remediation, policy: Policy, made: Plan, judged: Verification, facts: Mapping[str, Any]) -> Move:
-    document = asdict(made)
+    document, choice = asdict(made), facts["choice"]
     changes = {
         "policy": policy.name, "policy_revision": policy.revision, "mode": policy.mode.value,
-        "action": facts["action"], "rung": facts["rung"], "plan": document,
+        "action": policy.rungs[choice["step"]].action, "rung": choice["rung"], "choice": choice, "plan": document,
         "plan_hash": hash_of(case, policy, document), "verification": asdict(judged),
         "baseline": facts["baseline"], "samples": [], "evidence": None,
     }  # fmt: skip
     told = {
-        name: changes[name] for name in ("policy", "policy_revision", "mode", "plan", "plan_hash", "verification")
+        name: changes[name]
+        for name in ("policy", "policy_revision", "mode", "action", "rung", "plan", "plan_hash", "verification")
     }
     return Move(State.PLANNED, Reason.CLEARED, {**facts, **told}, changes)
 

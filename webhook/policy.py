@@ -20,6 +20,7 @@ from presagio.webhook import promql
 from presagio.webhook.criteria import Condition, Verification, Verify, When, queries
 from presagio.webhook.guard_config import Guards
 from presagio.webhook.payload import Alert
+from presagio.webhook.recommender import WAIT
 
 _REGEX = "=~"
 _SERVICE_LABELS = (("service_id",), ("namespace", "deployment"), ("instance",), ("job",))
@@ -35,6 +36,13 @@ class Mode(StrEnum):
     DRY_RUN = "dry-run"
     APPROVAL = "approval"
     AUTO = "auto"
+
+
+class Order(StrEnum):
+    """Who says which action of a ladder is next."""
+
+    AS_LISTED = "as-listed"
+    LEARNED = "learned"
 
 
 class Priority(StrEnum):
@@ -73,6 +81,10 @@ class Policy(Model):
     mode: Mode = Field(Mode.DRY_RUN, description="dry-run, approval or auto: how far it may go by itself")
     priority: Priority = Field(Priority.MEDIUM, description="critical, high, medium or low: which policy goes first")
     actions: tuple[Mapping[str, Any], ...] = Field(description="ladder of actions, tried in order")
+    order: Order = Field(
+        Order.AS_LISTED,
+        description="as-listed: the actions as they stand here; learned: the likeliest to help first, or to wait",
+    )
     verify: Verify = Field(description="how success is told")
     guards: Guards = Field(default_factory=Guards, description="limits on acting")
 
@@ -98,6 +110,12 @@ class Policy(Model):
         """Return the ladder."""
         found = ((name, params) for action in self.actions for name, params in action.items())
         return tuple(Step(name, {} if params is None else params) for name, params in found)
+
+    @property
+    def rungs(self) -> tuple[Step, ...]:
+        """Return all that may be tried: the ladder and, where its order is learned, to wait."""
+        waits = any(step.action == WAIT for step in self.steps)
+        return self.steps if self.order is Order.AS_LISTED or waits else (*self.steps, Step(WAIT, {}))
 
     @cached_property
     def revision(self) -> str:

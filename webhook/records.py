@@ -11,14 +11,20 @@ from sqlalchemy.orm import Session
 
 from presagio.webhook.database import READ
 from presagio.webhook.policy import Mode
-from presagio.webhook.states import LIVE, Outcome, State
-from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation, Spending, Switch
+from presagio.webhook.recommender import Judged, Situation
+from presagio.webhook.states import LIVE, Outcome, Reason, State
+from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation, Spending, Switch, Trial
 
 RowT = TypeVar("RowT")
 
 
 PAUSE = "pause"
 """The switch that keeps everything from acting."""
+
+FREEZE = "freeze"
+"""The switch that keeps the recommender from learning and exploring."""
+
+_EVIDENCE = 20_000
 
 HOUR = 3600.0
 """What a budget is for."""
@@ -90,6 +96,15 @@ class Records:
             newest = newest.where(Remediation.state.in_(states))
         return self._all(newest.where(Remediation.id < before) if before is not None else newest)
 
+    def alerts(self, limit: int) -> list[Remediation]:
+        """Return the newest `limit` alerts, the oldest first, without those that were repeated or attached."""
+        ours = Remediation.state != State.ATTACHED, Remediation.reason.not_in((Reason.DUPLICATE, Reason.OURS))
+        return self._all(select(Remediation).where(*ours).order_by(Remediation.id.desc()).limit(limit))[::-1]
+
+    def several(self, ids: Collection[int]) -> dict[int, Remediation]:
+        """Return remediations by their ids."""
+        return {case.id: case for case in self._all(select(Remediation).where(Remediation.id.in_(ids)))}
+
     def ownership(self, alert: Remediation, target: str) -> Ownership:
         """Return who has dealt with this alert (the same fingerprint and start), or with its target."""
         with Session(self.engine) as session:
@@ -135,6 +150,24 @@ class Records:
     def paused(self) -> Switch | None:
         """Return who paused all acting, if somebody did."""
         return self.switches().get(PAUSE)
+
+    def frozen(self) -> Switch | None:
+        """Return who froze the recommender, if somebody did."""
+        return self.switches().get(FREEZE)
+
+    def trials(self, until: float, arms: Collection[str] | None = None, limit: int = _EVIDENCE) -> list[Trial]:
+        """Return what came of rungs, judged or not, through `until`: the newest `limit` of them, the oldest first."""
+        newest = select(Trial).where(Trial.judged_at <= until).order_by(Trial.id.desc()).limit(limit)
+        found = self._all(newest if arms is None else newest.where(Trial.arm.in_(arms)))
+        return found[::-1]
+
+    def judged(self, arms: Collection[str], until: float) -> list[Judged]:
+        """Return the evidence for these arms through `until`; what could not be told is none."""
+        return [
+            Judged(Situation(**one.choice["situation"]), one.arm, one.reward, one.judged_at)
+            for one in self.trials(until, arms)
+            if one.reward is not None
+        ]
 
     def spent(self, since: float, policy: str | None = None) -> list[float]:
         """Return when remediations, of one policy or of all, were let to act later than `since`, the oldest first."""

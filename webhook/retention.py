@@ -17,7 +17,7 @@ from presagio.toolkit.log import Log
 from presagio.webhook import archive
 from presagio.webhook.chain import REMOVED
 from presagio.webhook.ledger import ORCHESTRATOR, Ledger, Row
-from presagio.webhook.tables import Audit, Member, Message, Notification, Remediation, Spending
+from presagio.webhook.tables import Audit, Member, Message, Notification, Remediation, Spending, Trial
 
 EVERY = 3600.0
 """Seconds between two looks."""
@@ -99,6 +99,6 @@ def _forget(session: Session, last: int) -> None:
 
 def _forget_remediations(session: Session, ids: list[int]) -> None:
     session.execute(delete(Member).where(or_(Member.remediation_id.in_(ids), Member.alert_id.in_(ids))))
-    for table in (Message, Spending):
+    for table in (Message, Spending, Trial):
         session.execute(delete(table).where(table.remediation_id.in_(ids)))
     session.execute(delete(Remediation).where(Remediation.id.in_(ids)))

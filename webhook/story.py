@@ -108,6 +108,15 @@ def clock(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def odds(choice: Mapping[str, Any] | None) -> str:
+    """Return how likely each action was that could have been chosen; nothing where there was no choice."""
+    candidates: Mapping[str, float] = (choice or {}).get("candidates", {})
+    if len(candidates) < 2:
+        return ""
+    ranked = sorted(candidates.items(), key=lambda item: -item[1])
+    return ", ".join(f"{arm.partition('#')[0]} {100 * share:.0f} %" for arm, share in ranked)
+
+
 def looks(samples: Sequence[Mapping[str, Any]]) -> str:
     """Return what the last samples were, in a word each."""
     return ", ".join(_MARKS.get(one.get("sample", one.get("holds")), "?") for one in samples[-10:])

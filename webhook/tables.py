@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from presagio.webhook.states import Outcome, Reason, State
 
-VERSION = 2
+VERSION = 3
 """Of this schema; a database of another version is refused."""
 
 Json = dict[str, Any]
@@ -92,6 +92,7 @@ class Remediation(Base):
     labels: Mapped[Json | None]
     owns: Mapped[str | None] = mapped_column(String(400), unique=True)
     rung: Mapped[int] = mapped_column(default=0)
+    choice: Mapped[Json | None]
     action: Mapped[str | None] = mapped_column(String(200))
     plan: Mapped[Json | None]
     plan_hash: Mapped[str | None] = mapped_column(String(64))
@@ -123,6 +124,21 @@ class Member(Base):
     fingerprint: Mapped[str] = mapped_column(String(200), index=True)
     starts_at: Mapped[float]
     joined_at: Mapped[float]
+
+
+class Trial(Base):
+    """What came of one rung: the evidence of the recommender. `reward` is null if nobody can tell."""
+
+    __tablename__ = "trials"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    remediation_id: Mapped[int] = mapped_column(ForeignKey("remediations.id"), index=True)
+    rung: Mapped[int]
+    judged_at: Mapped[float]
+    policy: Mapped[str] = mapped_column(String(200))
+    arm: Mapped[str] = mapped_column(String(250), index=True)
+    reward: Mapped[float | None]
+    choice: Mapped[Json]
 
 
 class Lease(Base):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from presagio.actions.base import Action, Plan, Target, restored
 from presagio.webhook.guard_config import FleetGuards
 from presagio.webhook.moves import Facts, Move
@@ -32,6 +34,7 @@ class Tools:
     timers: Timers
     token: Callable[[], str]
     fleet: FleetGuards = field(default_factory=FleetGuards)
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def policy(self, name: str | None) -> Policy | None:
         """Return the policy of that name, if it is still there."""

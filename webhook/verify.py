@@ -58,6 +58,7 @@ def start(case: Remediation, tools: Tools, now: float) -> Move | Stay:
 
 
 def _harmful(case: Remediation, harm: Facts, tools: Tools, now: float) -> Move:
+    harm = {**harm, "reward": 0.0}
     if plan_of(case).undo is None:
         return escalate(case, Reason.HARM, **harm)
     return Move(State.ROLLING_BACK, Reason.HARM, harm, deadline=now + tools.timers.attempt_deadline)
@@ -98,12 +99,12 @@ def watch(case: Remediation, tools: Tools, now: float) -> Move | Stay:
         return Stay(following, changes)
     meddled = tools.actions(case.action or "").changed(plan_of(case))
     if meddled:
-        return Move(State.SUPERSEDED, Reason.MEDDLED, {**facts, "changed": meddled}, changes)
+        return Move(State.SUPERSEDED, Reason.MEDDLED, {**facts, "changed": meddled, "reward": None}, changes)
     if good:
-        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, facts, changes)
+        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, {**facts, "reward": 1.0}, changes)
     if samples[-1]["sample"] == Sample.BAD:
-        return Move(State.INEFFECTIVE, Reason.STILL_BAD, facts, changes)
-    return Move(State.INCONCLUSIVE, Reason.NO_DATA, facts, changes)
+        return Move(State.INEFFECTIVE, Reason.STILL_BAD, {**facts, "reward": 0.0}, changes)
+    return Move(State.INCONCLUSIVE, Reason.NO_DATA, {**facts, "reward": None}, changes)
 
 
 def streak(samples: Sequence[Json]) -> int:

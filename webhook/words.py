@@ -9,7 +9,7 @@ from typing import Any
 
 from presagio.toolkit.units import format_duration
 from presagio.webhook.states import State
-from presagio.webhook.story import clock
+from presagio.webhook.story import clock, odds
 
 _BAD = frozenset({State.ESCALATED, State.INEFFECTIVE, State.INCONCLUSIVE, State.UNKNOWN, State.NOT_APPLIED})
 _GOOD = frozenset({State.VERIFIED, State.CLOSED, State.HOLDDOWN})
@@ -74,4 +74,16 @@ def line(facts: Any) -> str:
     return json.dumps(facts, ensure_ascii=False, default=str)
 
 
-FILTERS: tuple[Callable[..., str], ...] = (number, score, moment, hour, duration, ago, tone, plain, pretty, line)
+FILTERS: tuple[Callable[..., str], ...] = (
+    number,
+    score,
+    moment,
+    hour,
+    duration,
+    ago,
+    tone,
+    plain,
+    pretty,
+    line,
+    odds,
+)

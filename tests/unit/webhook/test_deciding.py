@@ -147,6 +147,17 @@ def test_who_operates_may_pause(desks: Desks) -> None:
     assert [row.who for row in desks.world.records.audit() if row.reason == "switch"] == ["alice", "an unnamed key"]
 
 
+def test_who_operates_may_freeze_what_is_learnt(desks: Desks) -> None:
+    assert desks.ask("GET", "/learning", "reader")[1]["frozen"] is False
+    code, told = desks.ask("PUT", "/learning", "reader", {"frozen": True})
+    assert (code, told["error"]) == (403, "olga may only read; it takes the role operate")
+    code, told = desks.ask("PUT", "/learning", "alice", {"frozen": True, "note": "odd choices"})
+    assert (code, told["frozen"], told["who"], told["note"]) == (200, True, "alice", "odd choices")
+    assert desks.world.metric("learning_frozen") == 1
+    assert desks.ask("PUT", "/learning", "alice", {"frozen": False})[1]["frozen"] is False
+    assert [row.who for row in desks.world.records.audit() if row.reason == "switch"] == ["alice", "alice"]
+
+
 def test_a_label_on_the_page_stays_a_label(world: World, tmp_path: Path) -> None:
     world.use(policy(mode="approval"))
     world.fire(service_id='<script>alert("x")</script>')

@@ -301,7 +301,7 @@ class TestDatabase:
         with engine.begin() as connection:
             connection.execute(text("update presagio_schema set version = 99"))
         engine.dispose()
-        with pytest.raises(LedgerError, match="has version 99, this is version 2; run the presagio that wrote it"):
+        with pytest.raises(LedgerError, match="has version 99, this is version 3; run the presagio that wrote it"):
             open_sqlite(path)
 
     def test_a_damaged_page_is_noticed_at_the_start(self, path: Path, engine: Engine) -> None:

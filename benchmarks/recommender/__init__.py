@@ -1,0 +1,1 @@
+"""How well the recommender chooses, on a simulated fleet whose truth is known."""
