@@ -19,6 +19,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Process, Prometheus, answers_http, backfill, free_port, openmetrics, wait_until
 
+from presagio.toolkit.errors import SourceReason
+
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LENGTH, INTERVAL, AHEAD = 15 * DAY, 150.0, HOUR
 """What is backfilled: so long, at this interval, and beyond now, for the test to run in."""
@@ -233,7 +235,10 @@ def test_no_forecast_is_outside_what_is_possible(seen: Seen) -> None:
 
 
 def test_nothing_failed_but_prometheus_and_nothing_was_refused(seen: Seen) -> None:
-    assert {value for _, value in seen.page.all("forecast_failures_total")} == {0.0}
+    # an answer that came too late says how busy this machine was, and was asked for again
+    late = {SourceReason.TIMEOUT, SourceReason.UNREACHABLE}
+    failed = [labels for labels, value in seen.page.all("forecast_failures_total") if value]
+    assert [labels for labels in failed if labels["reason"] not in late] == [], seen.log
     assert {value for _, value in seen.page.all("forecast_series_refused")} == {0.0}
     assert "mistake of ours" not in seen.log
 
