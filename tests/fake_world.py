@@ -33,6 +33,7 @@ from presagio.webhook.orchestrator import Orchestrator
 from presagio.webhook.policy import Policy
 from presagio.webhook.questions import Questions
 from presagio.webhook.records import Records
+from presagio.webhook.replica import Claims
 from presagio.webhook.states import State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.timers import Timers
@@ -219,9 +220,13 @@ def policy(name: str = "restart", **changes: Any) -> Policy:
 class World:
     """The whole machine, on a ledger in `folder`. `restart` is a kill -9 and a new process."""
 
-    def __init__(self, folder: Path, *policies: Policy, timers: Timers | None = None, workers: Any = None) -> None:
+    def __init__(
+        self, folder: Path, *policies: Policy, timers: Timers | None = None, workers: Any = None,
+        database: Callable[[], Engine] | None = None,
+    ) -> None:  # fmt: skip
         self.clock = ManualClock(START)
         self.path = folder / "ledger.db"
+        self.database = database or (lambda: open_sqlite(self.path))
         self.policies = policies or (policy(),)
         self.timers = timers or Timers()
         self.fleet = FleetGuards()
@@ -229,16 +234,17 @@ class World:
         self.alertmanager = FakeAlertmanager()
         self.actions = {name: FakeAction(name) for name in ("fix", "other")}
         self.counter = itertools.count(1)
-        self.engine: Engine = open_sqlite(self.path)
+        self.engine: Engine = self.database()
         self.restart(workers or Inline())
 
     def restart(self, workers: Any = None) -> None:
         self.engine.dispose()
         self.workers: Any = workers or self.workers
-        self.engine = open_sqlite(self.path)
+        self.engine = self.database()
         self.ledger = Ledger(self.engine, KEY)
         self.inbox = Inbox(self.engine)
         self.records = Records(self.engine)
+        self.claims: Claims = self.records
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.policies)
         self.registry.register(LedgerCollector(self.records))
@@ -250,7 +256,9 @@ class World:
         self.policies = policies
         questions = Questions(self.prometheus, self.alertmanager)
         tools = Tools(policies, self.records, questions, self._action, self.timers, self._token, self.fleet)
-        self.machine = Orchestrator(self.ledger, self.inbox, tools, self.workers, self.metrics, get_log("test"))
+        self.machine = Orchestrator(
+            self.ledger, self.inbox, tools, self.claims, self.workers, self.metrics, get_log("test")
+        )
 
     def _action(self, name: str) -> Action[Any]:
         # A cast, since the class of ours can be changed by a test.

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from presagio.webhook import chain
-from presagio.webhook.database import READ
+from presagio.webhook.database import reading
 from presagio.webhook.errors import LedgerError
 from presagio.webhook.tables import Audit
 
@@ -24,7 +24,7 @@ def export(engine: Engine, out: IO[bytes], after: int = 0, through: int | None =
     `facts` stay the text that was sealed: read anew, and written anew, it might be another text for the same facts.
     """
     count = 0
-    with Session(engine.execution_options(**READ)) as session:
+    with Session(reading(engine)) as session:
         rows = select(Audit).where(Audit.seq > after)
         if through is not None:
             rows = rows.where(Audit.seq <= through)

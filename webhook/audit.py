@@ -14,7 +14,6 @@ from presagio.toolkit.table import columns
 from presagio.toolkit.units import format_duration
 from presagio.webhook import archive, chain, ledger, wiring
 from presagio.webhook.config import FILE, WebhookConfig
-from presagio.webhook.database import open_existing
 from presagio.webhook.documents import Detail, detail, summary
 from presagio.webhook.errors import LedgerError
 from presagio.webhook.records import Records
@@ -29,7 +28,7 @@ _STARTED = tuple(state for state in State if state not in (State.DROPPED, State.
 def run(arguments: argparse.Namespace) -> int:
     """Print what was asked for and return the exit code. Raises LedgerError, ConfigError."""
     config = FILE.load(arguments.config_file) if arguments.config_file else WebhookConfig()
-    engine = open_existing(wiring.ledger_path(config, arguments.storage_path))
+    engine = wiring.existing_ledger(config, arguments.storage_path)
     try:
         if arguments.audit_action == "verify":
             return _verify(engine, chain.read_key(wiring.key_path(config, arguments.storage_path)), arguments)

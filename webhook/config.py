@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -40,6 +41,11 @@ class Ledger(Model):
     """The store of notifications and remediations."""
 
     path: Path = Field(Path("ledger.db"), description="SQLite file, from --storage.path")
+    url: Annotated[str, Field(pattern=r"^postgresql://[^\s]+$")] | None = Field(
+        None,
+        description="PostgreSQL instead, for several replicas: `postgresql://user@host/database?sslmode=verify-full`",
+    )
+    password_file: Path | None = Field(None, description="password for `url`, read at each connection")
     key_file: Path | None = Field(
         None, description="key of the ledger's chain; without it one is made in --storage.path at the first start"
     )
@@ -82,6 +88,7 @@ class WebhookConfig(Model):
 def lint(config: WebhookConfig) -> Iterator[Finding]:
     """Yield the mistakes that no field alone shows."""
     yield from config.api.lint(("api",))
+    yield from _lint_ledger(config.ledger)
     counts = Counter(policy.name for policy in config.policies)
     for index, policy in enumerate(config.policies):
         place: Place = ("policies", index)
@@ -89,6 +96,15 @@ def lint(config: WebhookConfig) -> Iterator[Finding]:
             yield Finding((*place, "name"), "a name that no other policy has", repr(policy.name))
         for rung, action in enumerate(policy.actions):
             yield from check_action(action, (*place, "actions", rung))
+
+
+def _lint_ledger(ledger: Ledger) -> Iterator[Finding]:
+    if ledger.url is None:
+        return
+    if urlsplit(ledger.url).password is not None:
+        yield Finding(("ledger", "url"), "an address without a password, which belongs into password_file", "one")
+    if ledger.key_file is None:
+        yield Finding(("ledger",), "key_file, the same for all replicas, where there is a url", "none")
 
 
 FILE = ConfigFile(

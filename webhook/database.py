@@ -1,4 +1,4 @@
-"""The database under the ledger: SQLite beside the webhook, laid out so that PostgreSQL can take its place."""
+"""The database under the ledger: SQLite beside the webhook, or PostgreSQL for several replicas of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, create_engine, event
 
-from presagio.webhook import chain
+from presagio.webhook import chain, schema
 from presagio.webhook.errors import LedgerError
-from presagio.webhook.tables import VERSION, Base, Head, Schema
 
-READ = {"presagio_begin": "BEGIN"}
-"""Execution options of a transaction that only reads: in WAL it waits for nobody."""
+POSTGRESQL = "postgresql"
+
+_SNAPSHOT = {
+    # in WAL it waits for nobody
+    "sqlite": {"presagio_begin": "BEGIN"},
+    # all that one transaction reads is of one moment
+    POSTGRESQL: {"isolation_level": "REPEATABLE READ"},
+}
 
 _PRAGMAS = (
     "synchronous=FULL",  # what was answered with 200 survives a power cut
@@ -23,27 +26,23 @@ _PRAGMAS = (
 )
 
 
+def reading(engine: Engine) -> Engine:
+    """Return an engine for transactions that only read: each sees one moment of the ledger."""
+    return engine.execution_options(**_SNAPSHOT[engine.dialect.name])
+
+
 def open_sqlite(path: Path, patience: float = 5.0) -> Engine:
     """Return the database at `path`, made at the first start; a writer waits `patience` seconds for another.
 
-    Raises LedgerError, and writes nothing, if the file is no database, is damaged, or is of another version.
+    Raises LedgerError, and writes nothing, if the file is no database, is damaged, or is of a later version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        f"sqlite:///{path}", json_serializer=chain.canonical, json_deserializer=json.loads,
-        connect_args={"timeout": patience},
-    )  # fmt: skip
+    engine = made(f"sqlite:///{path}", connect_args={"timeout": patience})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
-    try:
-        prepare(engine)
+    with schema.trusted(engine, repr(str(path))):
+        schema.prepare(engine)
         _write_ahead(engine)
-    except DatabaseError as error:
-        engine.dispose()
-        raise LedgerError(f"ledger {str(path)!r} cannot be used: {error.orig}; restore it from a backup") from error
-    except LedgerError:
-        engine.dispose()
-        raise
     return engine
 
 
@@ -54,16 +53,9 @@ def open_existing(path: Path) -> Engine:
     return open_sqlite(path)
 
 
-def prepare(engine: Engine) -> None:
-    """Make the tables of an empty database; refuse one that is not ours, not whole or not of this version."""
-    with Session(engine) as session, session.begin():
-        found = set(inspect(session.connection()).get_table_names())
-        if not found:
-            Base.metadata.create_all(session.connection())
-            session.add_all([Schema(version=VERSION), Head(id=1, seq=0, hmac=chain.GENESIS)])
-            return
-        _check_version(session, found)
-        _check_whole(session)
+def made(url: Any, **options: Any) -> Engine:
+    """Return an engine that writes JSON in the form that the chain seals."""
+    return create_engine(url, json_serializer=chain.canonical, json_deserializer=json.loads, **options)
 
 
 def _write_ahead(engine: Engine) -> None:
@@ -71,26 +63,6 @@ def _write_ahead(engine: Engine) -> None:
     raw = engine.raw_connection()
     raw.cursor().execute("PRAGMA journal_mode=WAL")
     raw.close()
-
-
-def _check_version(session: Session, found: set[str]) -> None:
-    if Schema.__tablename__ not in found:
-        raise LedgerError(f"the database is no ledger of presagio: it has the tables {', '.join(sorted(found))}")
-    version = session.scalar(select(Schema.version))
-    if version != VERSION:
-        raise LedgerError(
-            f"the ledger has version {version}, this is version {VERSION}; run the presagio that wrote it"
-        )
-    missing = set(Base.metadata.tables) - found
-    if missing:
-        raise LedgerError(f"the ledger lacks the tables {', '.join(sorted(missing))}; restore it from a backup")
-
-
-def _check_whole(session: Session) -> None:
-    if session.get_bind().dialect.name == "sqlite":
-        answer = session.scalar(text("PRAGMA quick_check(1)"))
-        if answer != "ok":
-            raise LedgerError(f"the ledger is damaged: {answer}; restore it from a backup")
 
 
 def _on_connect(connection: Any, _: object) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from presagio.webhook.database import READ
+from presagio.webhook.database import reading
 from presagio.webhook.tables import Notification, Remediation
 
 
@@ -64,4 +64,4 @@ class Inbox:
             return (session.scalar(unopened) or 0) + (session.scalar(received) or 0)
 
     def _read(self) -> Session:
-        return Session(self.engine.execution_options(**READ))
+        return Session(reading(self.engine))

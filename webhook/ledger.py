@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from presagio.webhook import chain
 from presagio.webhook.consequences import consequences
-from presagio.webhook.database import READ
+from presagio.webhook.database import reading
 from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
-from presagio.webhook.states import TERMINAL, Reason, State, allowed
+from presagio.webhook.states import IN_HAND, TERMINAL, Reason, State, allowed
 from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch
 
 ORCHESTRATOR = "orchestrator"
@@ -51,8 +51,7 @@ class Ledger:
     def open(self, notification: Notification, arrivals: Iterable[Arrival], now: float) -> None:
         """Turn a notification into remediations in RECEIVED, one for each alert. Raises ConflictError if it was."""
         with Session(self.engine) as session, session.begin():
-            opened = update(Notification).where(Notification.id == notification.id, Notification.opened_at.is_(None))
-            _claim(session.execute(opened.values(opened_at=now)), f"notification {notification.id} was opened")
+            _open(session, notification, now)
             for arrival in arrivals:
                 case = self._received(notification.id, arrival, now)
                 session.add(case)
@@ -74,15 +73,16 @@ class Ledger:
         if not allowed(case.state, move.to):
             raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
         with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._set(session, case, _columns(move, now))
+            # The head of the chain first, always: who held another row and waited for it might be waited for.
             self.append(session, _row(case.id, case.state.value, who, move), now)
+            self._set(session, case, _columns(case, move, now))
             consequences(session, case, move, now)
             return session.get_one(Remediation, case.id)
 
     def stay(self, case: Remediation, stay: Stay) -> Remediation:
         """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
         with _claims(case, stay.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._set(session, case, {**stay.changes, "not_before": stay.not_before})
+            self._set(session, case, {**stay.changes, "not_before": stay.not_before, "worker": None})
             return session.get_one(Remediation, case.id)
 
     def _set(self, session: Session, case: Remediation, columns: dict[str, Any]) -> None:
@@ -129,8 +129,18 @@ def _notified(arrival: Arrival) -> Move:
     return Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert)
 
 
-def _columns(move: Move, now: float) -> dict[str, Any]:
+def _open(session: Session, notification: Notification, now: float) -> None:
+    # whoever is opening it is not waited for
+    same = select(Notification).where(Notification.id == notification.id, Notification.opened_at.is_(None))
+    found = session.scalar(same.with_for_update(skip_locked=True))
+    if found is None:
+        raise ConflictError(f"notification {notification.id} was opened meanwhile")
+    found.opened_at = now
+
+
+def _columns(case: Remediation, move: Move, now: float) -> dict[str, Any]:
     columns = {**move.changes, "state": move.to, "reason": move.reason, "entered_at": now}
+    columns["worker"] = case.worker if move.to in IN_HAND else None
     columns["not_before"] = now if move.not_before is None else move.not_before
     if move.deadline is not None:
         columns["deadline"] = move.deadline
@@ -159,6 +169,6 @@ def _claim(result: Any, otherwise: str) -> None:
 
 def verify(engine: Engine, key: bytes, known: tuple[int, str] | None = None) -> int:
     """Return how many audit rows the chain has. Raises LedgerError that names the first broken one; see chain.py."""
-    with Session(engine.execution_options(**READ)) as session:
+    with Session(reading(engine)) as session:
         rows = session.scalars(select(Audit).order_by(Audit.seq).execution_options(yield_per=1000))
         return chain.verify(rows, session.get_one(Head, 1), key, known)

@@ -1,7 +1,8 @@
 """Moves remediations through the table of states: `step(now)` takes all that are due, and moves each by one way.
 
 Each state has a stage, a function that decides and writes nothing. Effects run in workers; their outcomes are
-collected, and written, by the thread that steps. One orchestrator may work on a ledger at a time (see loop.py).
+collected, and written, by the thread that steps. One orchestrator may work on a SQLite file at a time (see loop.py);
+on PostgreSQL each takes what the others have not (see replica.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from presagio.actions.base import NotAppliedError
 from presagio.toolkit.log import Log
 from presagio.webhook import aftermath, approval, evaluation, execution, intake, verify
 from presagio.webhook.errors import ConflictError
@@ -19,6 +21,7 @@ from presagio.webhook.ledger import Ledger
 from presagio.webhook.moves import Arrival, Move, Run, Stay
 from presagio.webhook.payload import PayloadError
 from presagio.webhook.records import Without
+from presagio.webhook.replica import Claims
 from presagio.webhook.states import SELF_TIMED, Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, escalate
@@ -99,6 +102,7 @@ class Orchestrator:
         ledger: Ledger,
         inbox: Inbox,
         tools: Tools,
+        claims: Claims,
         workers: Workers,
         observer: Observer,
         log: Log,
@@ -107,6 +111,7 @@ class Orchestrator:
         self.ledger = ledger
         self.inbox = inbox
         self.tools = tools
+        self.claims = claims
         self.workers = workers
         self.observer = observer
         self.log = log
@@ -121,7 +126,7 @@ class Orchestrator:
 
     def next_due(self) -> float | None:
         """Return when there is something to do next, in Unix seconds, as far as the ledger knows."""
-        return self.tools.records.next_due(self._without())
+        return self.claims.next_due(self._without())
 
     @property
     def busy(self) -> bool:
@@ -145,10 +150,14 @@ class Orchestrator:
         return moved
 
     def _open(self, now: float) -> int:
-        waiting = self.inbox.waiting()
-        for notification in waiting:
+        return sum(self._open_one(notification, now) for notification in self.inbox.waiting())
+
+    def _open_one(self, notification: Notification, now: float) -> int:
+        try:
             self.ledger.open(notification, self._arrivals(notification), now)
-        return len(waiting)
+        except ConflictError:  # another replica was faster
+            return 0
+        return 1
 
     def _arrivals(self, notification: Notification) -> list[Arrival]:
         try:
@@ -159,7 +168,7 @@ class Orchestrator:
             return []
 
     def _due(self, now: float) -> list[Remediation]:
-        return self.tools.records.due(now, self._without())
+        return self.claims.due(now, self._without())
 
     def _without(self) -> Without:
         return Without(list(self._in_flight), () if self._has_room() else tuple(_NEEDS_A_WORKER))
@@ -170,6 +179,7 @@ class Orchestrator:
 
     def _advance(self, case: Remediation, now: float) -> int:
         if case.state in _NEEDS_A_WORKER and not self._has_room():
+            self.claims.give_back(case)
             return 0
         decision = self._decide(case, now)
         if isinstance(decision, Run):
@@ -209,9 +219,15 @@ class Orchestrator:
         return 1
 
     def _run(self, case: Remediation) -> None:
-        future = self.workers.submit(EFFECTS[case.state].run, case, self.tools)
+        future = self.workers.submit(self._fenced, case)
         self._in_flight[case.id] = InFlight(case, future)
         future.add_done_callback(lambda _: self.on_outcome())
+
+    def _fenced(self, case: Remediation) -> object:
+        """Run the effect of a state, unless another replica may have taken it over. Runs in a worker."""
+        if not self.claims.holds():
+            raise NotAppliedError("the ledger was out of reach for too long to begin this")
+        return EFFECTS[case.state].run(case, self.tools)
 
     def _tell(self, case: Remediation, source: State) -> None:
         tell = self.log.warning if case.state is State.ESCALATED else self.log.info

@@ -43,7 +43,8 @@ Moment = Annotated[float, BeforeValidator(_unix)]
 """Unix time in seconds, from RFC 3339."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=1024)]
-LabelValue = Annotated[str, Field(max_length=MAX_VALUE)]
+# PostgreSQL keeps no NUL in a text: an alert with one in a label is still an alert.
+LabelValue = Annotated[str, Field(max_length=MAX_VALUE), AfterValidator(lambda text: text.replace("\0", "\ufffd"))]
 LabelSet = Annotated[Mapping[LabelName, LabelValue], Field(max_length=MAX_LABELS)]
 # Labels identify and must be whole; annotations are prose for people, and a long one is no reason to lose the alert.
 Annotations = Annotated[Mapping[LabelName, Annotated[str, AfterValidator(_shortened)]], Field(max_length=MAX_LABELS)]

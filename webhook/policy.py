@@ -23,6 +23,9 @@ from presagio.webhook.payload import Alert
 from presagio.webhook.recommender import WAIT
 
 _REGEX = "=~"
+_LONGEST = 350
+"""Characters of a service_id in the ledger; the rest of a longer one becomes a hash."""
+
 _SERVICE_LABELS = (("service_id",), ("namespace", "deployment"), ("instance",), ("job",))
 
 
@@ -179,6 +182,9 @@ def verification(policy: Policy, target: Target) -> Verification:
 
 
 def _target(service_id: str, alert: Alert) -> Target:
+    if len(service_id) > _LONGEST:
+        digest = hashlib.sha256(service_id.encode()).hexdigest()[:16]
+        service_id = f"{service_id[: _LONGEST - 20]}...{digest}"
     return Target(service_id, {**alert.labels, "service_id": service_id})
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Engine, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from presagio.webhook.database import READ
+from presagio.webhook.database import reading
 from presagio.webhook.policy import Mode
 from presagio.webhook.recommender import Judged, Situation
 from presagio.webhook.states import LIVE, Outcome, Reason, State
@@ -58,6 +58,19 @@ class Without:
 NOTHING = Without()
 
 
+def select_due(now: float, without: Without, limit: int = 100) -> Select[Remediation]:
+    """Select what is live and whose timer or deadline has come: work in flight, then news, the oldest first."""
+    come = or_(Remediation.not_before <= now, Remediation.deadline <= now)
+    live = select(Remediation).where(come, *without.clauses())
+    return live.order_by(Remediation.owns.is_(None), Remediation.not_before, Remediation.id).limit(limit)
+
+
+def first_due(session: Session, *clauses: ColumnElement[bool]) -> float | None:
+    """Return when the next timer or deadline comes among some remediations, in Unix seconds."""
+    first = select(func.min(Remediation.not_before), func.min(Remediation.deadline)).where(*clauses)
+    return min((moment for moment in session.execute(first).one() if moment is not None), default=None)
+
+
 def spent_since(moment: float, policy: str | None) -> Select[float]:
     """Select when remediations, of one policy or of all, were let to act later than `moment`."""
     spent = select(Spending.spent_at).where(Spending.spent_at > moment)
@@ -68,21 +81,23 @@ class Records:
     """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine.execution_options(**READ)
+        self.engine = reading(engine)
 
     def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
-        come = or_(Remediation.not_before <= now, Remediation.deadline <= now)
-        live = select(Remediation).where(come, *without.clauses())
-        in_flight_first = (Remediation.owns.is_(None), Remediation.not_before, Remediation.id)
-        return self._all(live.order_by(*in_flight_first).limit(limit))
+        return self._all(select_due(now, without, limit))
 
     def next_due(self, without: Without = NOTHING) -> float | None:
         """Return when the next timer or deadline comes, in Unix seconds; None if nothing is live."""
-        first = select(func.min(Remediation.not_before), func.min(Remediation.deadline))
         with Session(self.engine) as session:
-            row = session.execute(first.where(*without.clauses())).one()
-        return min((moment for moment in row if moment is not None), default=None)
+            return first_due(session, *without.clauses())
+
+    def give_back(self, case: Remediation) -> None:
+        """Do nothing: nobody else works on this ledger, see loop.py."""
+
+    def holds(self) -> bool:
+        """Return that nobody else works on this ledger."""
+        return True
 
     def get(self, remediation: int) -> Remediation | None:
         """Return one remediation."""

@@ -18,7 +18,6 @@ from presagio.toolkit.prometheus import Prometheus
 from presagio.toolkit.table import columns
 from presagio.webhook import replay, wiring
 from presagio.webhook.config import load
-from presagio.webhook.database import open_existing
 from presagio.webhook.policy import Policy, PolicyError, conditions, target
 from presagio.webhook.records import Records
 from presagio.webhook.replay import Match, Worth
@@ -37,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     config, policies = load(arguments.config_file, log)
     if arguments.policy is not None:
         _, policies = load(arguments.policy, log)
-    engine = open_existing(wiring.ledger_path(config, arguments.storage_path))
+    engine = wiring.existing_ledger(config, arguments.storage_path)
     try:
         records = Records(engine)
         holds = _Conditions(Prometheus(config.prometheus)) if arguments.conditions else None

@@ -42,13 +42,17 @@ class Webhook:
         self.parts = parts
 
     def start(self) -> None:
-        """Start the orchestrator; it waits for an older worker to let go of the ledger."""
+        """Start the orchestrator; on SQLite it waits for an older worker to let go of the ledger."""
+        if self.parts.replica is not None:
+            self.parts.replica.start()
         self.parts.loop.start()
 
     def stop(self) -> None:
         """Begin nothing new, and wait for actions that run: an outcome that nobody writes goes to a person."""
         self.parts.loop.stop(_PATIENCE)
         self.parts.workers.shutdown(wait=False, cancel_futures=True)
+        if self.parts.replica is not None:
+            self.parts.replica.stop()
         self.parts.engine.dispose()
 
 

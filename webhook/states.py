@@ -201,6 +201,9 @@ def _ways() -> tuple[Transition, ...]:
 
 TRANSITIONS = _ways()
 
+IN_HAND = frozenset({State.INTENT, State.UNKNOWN, State.ROLLING_BACK})
+"""A worker of one replica is, or was, at it: the others leave it alone as long as that one lives."""
+
 SELF_TIMED = frozenset({
     State.AWAITING_APPROVAL, State.INTENT, State.APPLIED, State.SETTLING, State.VERIFYING, State.SUPERSEDED,
     State.VERIFIED, State.INEFFECTIVE, State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN,

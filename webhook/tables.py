@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Double, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from presagio.webhook.states import Outcome, Reason, State
 
-VERSION = 3
-"""Of this schema; a database of another version is refused."""
+VERSION = "0004"
+"""Of these tables: the newest file of migrations/versions. A database of a later version is refused."""
+
+EARLIEST = "presagio_schema"
+"""The table that held the version until 0003: one row with its number."""
 
 Json = dict[str, Any]
 
@@ -27,6 +30,7 @@ class Base(DeclarativeBase):
     """The root of our tables."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
+        float: Double(),
         Json: JSON(none_as_null=True),
         list[Json]: JSON(none_as_null=True),
         State: _enum(State),
@@ -36,11 +40,11 @@ class Base(DeclarativeBase):
 
 
 class Schema(Base):
-    """One row: the version of the tables."""
+    """One row: the version of the tables, written by Alembic."""
 
-    __tablename__ = "presagio_schema"
+    __tablename__ = "presagio_version"
 
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version_num: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class Notification(Base):
@@ -106,6 +110,9 @@ class Remediation(Base):
     acted_at: Mapped[float | None]
     evidence: Mapped[Json | None]
     samples: Mapped[list[Json] | None]
+
+    # the replica that is at work on it, where there are several; see replica.py
+    worker: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
         Index("remediations_live", "not_before", sqlite_where=_LIVE, postgresql_where=_LIVE),
@@ -212,3 +219,12 @@ class Message(Base):
     subject: Mapped[str] = mapped_column(String(32))
     body: Mapped[Json]
     sent_at: Mapped[float | None]
+
+
+class Replica(Base):
+    """A webhook that works on this ledger, and when it was last heard of by the clock of the database."""
+
+    __tablename__ = "replicas"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[float]

@@ -297,11 +297,13 @@ class TestDatabase:
             open_sqlite(path)
         assert path.read_bytes() == before
 
-    def test_another_version_is_refused(self, path: Path, engine: Engine) -> None:
+    def test_a_later_version_is_refused(self, path: Path, engine: Engine) -> None:
         with engine.begin() as connection:
-            connection.execute(text("update presagio_schema set version = 99"))
+            connection.execute(text("update presagio_version set version_num = '0099'"))
         engine.dispose()
-        with pytest.raises(LedgerError, match="has version 99, this is version 3; run the presagio that wrote it"):
+        with pytest.raises(
+            LedgerError, match="has version 0099, this presagio knows it up to 0004; run the one that wrote it"
+        ):
             open_sqlite(path)
 
     def test_a_damaged_page_is_noticed_at_the_start(self, path: Path, engine: Engine) -> None:

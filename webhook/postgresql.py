@@ -1,0 +1,66 @@
+"""The ledger in PostgreSQL, for several replicas of the webhook. The library is imported when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, event, make_url
+
+from presagio.toolkit.secrets import Secret, SecretError
+from presagio.webhook import schema
+from presagio.webhook.database import POSTGRESQL, made
+from presagio.webhook.errors import LedgerError
+
+_IDLE = 60_000
+"""Milliseconds after which the server ends a transaction whose webhook is silent: others may be waiting for it."""
+
+# What was answered with 200 survives a crash of the server, unless the server's own setting is stricter still.
+_DURABLE = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')
+"""
+
+
+def open_postgresql(url: str, password_file: Path | None = None, patience: float = 5.0) -> Engine:
+    """Return the database at `url`; its tables are made at the first start, and migrated after an upgrade.
+
+    password_file: read at each connection. patience: seconds to wait for a connection, or for another's lock.
+    Raises LedgerError if it cannot be reached, is another application's, or is of a later version.
+    """
+    if find_spec("psycopg") is None:
+        raise LedgerError("a ledger in PostgreSQL needs the library psycopg; pip install presagio[postgres]")
+    address = make_url(url).set(drivername=f"{POSTGRESQL}+psycopg")
+    engine = made(address, pool_pre_ping=True, pool_timeout=patience, connect_args=_how(address, patience))
+    event.listen(engine, "connect", _on_connect)
+    if password_file is not None:
+        event.listen(engine, "do_connect", _with_password(password_file))
+    with schema.trusted(engine, repr(address.render_as_string())):
+        schema.prepare(engine)
+    return engine
+
+
+def _how(address: URL, patience: float) -> dict[str, Any]:
+    milliseconds = max(1, int(patience * 1000))
+    settings = {"lock_timeout": milliseconds, "idle_in_transaction_session_timeout": _IDLE}
+    options = [str(address.query.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())]
+    return {
+        "connect_timeout": max(2, round(patience)), "tcp_user_timeout": 2 * milliseconds,
+        "application_name": "presagio", "client_encoding": "utf8", "options": " ".join(options).strip(),
+    }  # fmt: skip
+
+
+def _on_connect(connection: Any, _: object) -> None:
+    connection.execute(_DURABLE)
+    connection.commit()
+
+
+def _with_password(path: Path) -> Callable[..., None]:
+    def read(dialect: Any, _: object, __: object, arguments: dict[str, Any]) -> None:
+        try:
+            arguments["password"] = Secret(file=path).read()
+        except SecretError as error:  # as any other reason why there is no connection
+            raise dialect.loaded_dbapi.OperationalError(str(error)) from error
+
+    return read
