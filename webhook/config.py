@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from presagio.toolkit.errors import ConfigError
 from presagio.toolkit.log import Log
@@ -41,7 +41,7 @@ class Ledger(Model):
     """The store of notifications and remediations."""
 
     path: Path = Field(Path("ledger.db"), description="SQLite file, from --storage.path")
-    url: Annotated[str, Field(pattern=r"^postgresql://[^\s]+$")] | None = Field(
+    url: str | None = Field(
         None,
         description="PostgreSQL instead, for several replicas: `postgresql://user@host/database?sslmode=verify-full`",
     )
@@ -55,6 +55,16 @@ class Ledger(Model):
     archive: Path | None = Field(
         None, description="folder into which audit rows are written before they are removed, one file each time"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _postgresql(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if parts.password is not None:
+            raise ValueError("an address without a password, which belongs into password_file, got both together")
+        if url is not None and (parts.scheme != "postgresql" or not parts.hostname):
+            raise ValueError(f"an address such as postgresql://user@host/database, got {url!r}")
+        return url
 
 
 class Limits(Model):
@@ -101,8 +111,6 @@ def lint(config: WebhookConfig) -> Iterator[Finding]:
 def _lint_ledger(ledger: Ledger) -> Iterator[Finding]:
     if ledger.url is None:
         return
-    if urlsplit(ledger.url).password is not None:
-        yield Finding(("ledger", "url"), "an address without a password, which belongs into password_file", "one")
     if ledger.key_file is None:
         yield Finding(("ledger",), "key_file, the same for all replicas, where there is a url", "none")
 
