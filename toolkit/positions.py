@@ -35,6 +35,9 @@ class SyntaxMistakeError(ValueError):
         self.line, self.expected, self.got = line, expected, got
 
 
+MAX_VALUES = 200_000
+"""Of one file. A few lines of aliases of aliases can stand for more than fit into any memory."""
+
 _YAML = "valid YAML"
 _BUT = re.compile(r"(?:expected )?(.*?)(?:, )?but (?:got|found) (.*)")
 
@@ -101,11 +104,17 @@ class _Reader:
 
     def read(self, node: yaml.Node, path: Path) -> Any:
         self.document.lines.setdefault(path, node.start_mark.line + 1)
+        self._bound(node, len(self.document.lines))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node)
+
+    def _bound(self, node: yaml.Node, values: int) -> None:
+        if values > MAX_VALUES:
+            line = node.start_mark.line + 1
+            raise SyntaxMistakeError(line, f"at most {MAX_VALUES} values", "more; do aliases repeat each other?")
 
     def _scalar(self, node: yaml.Node) -> Any:
         try:
@@ -117,6 +126,7 @@ class _Reader:
         # Of keys that `<<` brings in, and those only, the mapping may have its own.
         own = self._own.setdefault(id(node), {id(key) for key, _ in node.value})
         self.loader.flatten_mapping(node)
+        self._bound(node, len(node.value))
         found: dict[str, Any] = {}
         written: set[str] = set()
         for key_node, value_node in node.value:

@@ -20,7 +20,6 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # gunicorn has no types
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 from prometheus_client import (
     CollectorRegistry,
     Gauge,
@@ -39,6 +38,7 @@ from presagio.toolkit.reloading import ReloadState
 from presagio.toolkit.schema import ConfigFile
 from presagio.toolkit.serverlog import ServerLog
 from presagio.toolkit.web_file import WebFile
+from presagio.toolkit.worker import Worker
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -133,7 +133,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "bind": [f"fd://{self.socket}"],
             "proc_name": f"presagio {self.wing.name}",
             "threads": self.threads,
-            "worker_class": _Worker,
+            "worker_class": Worker,
             "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
             "control_socket_disable": True,
             "logger_class": ServerLog,
@@ -227,12 +227,6 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         if self.running is not None:
             self.log.info("stopping")
             self.running.stop()
-
-
-class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """A worker that Ctrl-C ends as gently as SIGTERM: what it learnt is written, not broken off."""
-
-    handle_quit = ThreadWorker.handle_exit
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
