@@ -94,10 +94,8 @@ class Restart:
         seen = _show(unit, params.user)
         if seen["LoadState"] != "loaded":
             raise PlanError(f"unit {unit!r} is {seen['LoadState']}; see `systemctl status {unit}`")
-        if seen["ActiveState"] not in _RESTARTABLE:
-            raise PlanError(
-                f"unit {unit!r} is {seen['ActiveState']}: somebody has stopped it, it is not started again"
-            )
+        if stopped := _stopped(unit, seen):
+            raise PlanError(stopped)
         one = Restarting(unit=unit, user=params.user, timeout=params.timeout, invocation=seen["InvocationID"])
         return Plan(
             action="systemd.restart",

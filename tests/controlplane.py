@@ -16,6 +16,8 @@ import pytest
 import yaml
 from servers import LOOPBACK, Process, Ready, answers_http, free_port, wait_until
 
+from presagio.actions.kubernetes import cluster
+
 ADMIN = "admin-token"
 USER = "presagio-token"
 USER_NAME = "presagio"
@@ -130,6 +132,14 @@ def _answers(url: str) -> Ready:
         return False
 
     return ready
+
+
+def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the actions of this test speak to the cluster that a kubeconfig names."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    # the library reads the variable once, at its import
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    cluster.connect.cache_clear()
 
 
 def deployment(name: str, replicas: int) -> dict[str, object]:

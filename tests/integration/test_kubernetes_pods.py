@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane import USER, USER_NAME, ControlPlane, assets, deployment
+from controlplane import USER, USER_NAME, ControlPlane, deployment
 from urllib3.exceptions import ReadTimeoutError
 
 from presagio.actions.base import (
@@ -37,12 +37,6 @@ pytestmark = [
 
 CONTAINER = {"name": "main", "image": "registry.test/none"}
 TOLERATE = [{"operator": "Exists"}]
-
-
-@pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(assets(), tmp_path_factory.mktemp("controlplane")) as running:
-        yield running
 
 
 class World:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane import ControlPlane, assets, deployment
+from controlplane import ControlPlane, deployment, use
 from urllib3.exceptions import ReadTimeoutError
 
 from presagio.actions.base import NotAppliedError, Plan, PlanError, Probe, Target, UnknownOutcomeError
@@ -23,19 +23,6 @@ pytestmark = [
 
 THIS = Workload(kind="deployment", namespace="default", name="web", uid="any")
 TARGET = Target("web", {"deployment": "web"})
-
-
-@pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(assets(), tmp_path_factory.mktemp("controlplane")) as running:
-        yield running
-
-
-def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    # the library reads the variable once, at its import
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    kubernetes.connect.cache_clear()
 
 
 @pytest.fixture

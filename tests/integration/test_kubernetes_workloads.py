@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane import USER, USER_NAME, ControlPlane, assets, deployment, make_ready
+from controlplane import USER, USER_NAME, ControlPlane, deployment, make_ready, use
 from servers import wait_until
 
 from presagio.actions import base
@@ -24,19 +23,6 @@ pytestmark = [
 ]
 
 WEB = Target("web", {"deployment": "web"})
-
-
-@pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(assets(), tmp_path_factory.mktemp("controlplane")) as running:
-        yield running
-
-
-def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    # the library reads the variable once, at its import
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    kubernetes.connect.cache_clear()
 
 
 @pytest.fixture
@@ -197,6 +183,9 @@ ROLLBACK = "kubernetes.rollback"
 
 def test_back_to_the_previous_revision_and_forth(apps: Any) -> None:
     action = base.load(ROLLBACK)
+    # no pod here gets ready by itself: with less, a rollout would wait for that
+    all_at_once = {"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": "100%"}}}}
+    apps.patch_namespaced_deployment("web", "default", all_at_once)
     release(apps, "registry.test/two")
     release(apps, "registry.test/three")
     plan = planned(ROLLBACK)
