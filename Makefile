@@ -18,7 +18,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ bench-faults: $(INSTALLED) ## how early recorded faults are predicted: DATA=fold
 
 bench-recommender: $(INSTALLED) ## how well actions are chosen, on a fleet with known truth: OUT=results.json ARGS="--fleets 8"
 	@PYTHONPATH=benchmarks $(BIN)/python -P -m recommender --out $(OUT) $(ARGS)
+
+bench-webhook: $(INSTALLED) ## what durability costs and how soon alerts are acted upon: OUT=results.json ARGS="--alerts 1000 --database sqlite"
+	@$(PYTHON) demo/packages.py install system databases
+	@PYTHONPATH=benchmarks $(BIN)/python -P -m storm --out $(OUT) $(ARGS)
 
 record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS="--minutes 40"; as root, who may mount
 	@$(PYTHON) demo/packages.py install system databases

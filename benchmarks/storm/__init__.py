@@ -1,0 +1,1 @@
+"""What it costs to take alerts durably, and how soon one is acted upon."""
