@@ -18,7 +18,7 @@ from presagio.webhook.documents import RemediationPath, Summary, summary
 from presagio.webhook.errors import ApprovalError, ConflictError, MissingError
 from presagio.webhook.ledger import Ledger
 from presagio.webhook.records import FREEZE, PAUSE
-from presagio.webhook.tables import Remediation
+from presagio.webhook.tables import Remediation, Switch
 from presagio.webhook.tools import Tools
 
 MAX_NOTE = 500
@@ -31,36 +31,38 @@ class Decision(BaseModel):
     note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
 
 
-class PauseRequest(BaseModel):
+class _Wish(BaseModel):
+    note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
+
+
+class PauseRequest(_Wish):
     """Whether all acting shall be paused."""
 
     paused: bool
-    note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
 
 
-class FreezeRequest(BaseModel):
+class FreezeRequest(_Wish):
     """Whether the recommender shall stop learning and exploring."""
 
     frozen: bool
-    note: str = Field("", max_length=MAX_NOTE, description="why, for the ledger")
 
 
-class FreezeState(BaseModel):
-    """Whether the recommender is frozen."""
-
-    frozen: bool
-    since: float | None = Field(None, description="Unix seconds; evidence after it does not count")
-    who: str | None = None
-    note: str | None = None
-
-
-class PauseState(BaseModel):
-    """Whether all acting is paused."""
-
-    paused: bool
+class _Since(BaseModel):
     since: float | None = Field(None, description="Unix seconds")
     who: str | None = None
     note: str | None = None
+
+
+class PauseState(_Since):
+    """Whether all acting is paused."""
+
+    paused: bool
+
+
+class FreezeState(_Since):
+    """Whether the recommender is frozen; evidence since then does not count."""
+
+    frozen: bool
 
 
 @dataclass(frozen=True)
@@ -86,30 +88,32 @@ class Counter:
 
     def pause(self, wanted: PauseRequest, who: Caller) -> PauseState:
         """Pause or resume all acting, and return how it is then."""
-        self.ledger.switch(PAUSE, wanted.paused, who.name, wanted.note, self.clock.time())
-        self.log.warning("acting was paused" if wanted.paused else "acting was resumed", who=who.name)
-        self.news()
+        self._switch(PAUSE, wanted.paused, wanted.note, who)
         return self.paused()
 
     def freeze(self, wanted: FreezeRequest, who: Caller) -> FreezeState:
         """Freeze the recommender or let it learn again, and return how it is then."""
-        self.ledger.switch(FREEZE, wanted.frozen, who.name, wanted.note, self.clock.time())
-        self.log.warning("learning was frozen" if wanted.frozen else "learning goes on", who=who.name)
+        self._switch(FREEZE, wanted.frozen, wanted.note, who)
         return self.frozen()
-
-    def frozen(self) -> FreezeState:
-        """Return whether the recommender is frozen, and by whom."""
-        switch = self.tools.records.frozen()
-        if switch is None:
-            return FreezeState(frozen=False)
-        return FreezeState(frozen=True, since=switch.since, who=switch.who, note=switch.note)
 
     def paused(self) -> PauseState:
         """Return whether all acting is paused, and by whom."""
         switch = self.tools.records.paused()
-        if switch is None:
-            return PauseState(paused=False)
-        return PauseState(paused=True, since=switch.since, who=switch.who, note=switch.note)
+        return PauseState(paused=switch is not None, **_since(switch))
+
+    def frozen(self) -> FreezeState:
+        """Return whether the recommender is frozen, and by whom."""
+        switch = self.tools.records.frozen()
+        return FreezeState(frozen=switch is not None, **_since(switch))
+
+    def _switch(self, name: str, on: bool, note: str, who: Caller) -> None:
+        self.ledger.switch(name, on, who.name, note, self.clock.time())
+        self.log.warning("switch turned", switch=name, on=on, who=who.name)
+        self.news()
+
+
+def _since(switch: Switch | None) -> dict[str, Any]:
+    return {} if switch is None else {"since": switch.since, "who": switch.who, "note": switch.note}
 
 
 def add(api: APIBlueprint, counter: Counter, guard: Guard) -> None:

@@ -18,7 +18,7 @@ from presagio.toolkit.errors import SourceError
 from presagio.toolkit.httperrors import answer
 from presagio.toolkit.webconfig import Guard, Role
 from presagio.webhook import scores, words
-from presagio.webhook.acting_api import MAX_NOTE, Counter, Decision, PauseRequest
+from presagio.webhook.acting_api import MAX_NOTE, Counter, Decision, FreezeRequest, PauseRequest
 from presagio.webhook.documents import alertname
 from presagio.webhook.errors import ApprovalError, ConflictError, MissingError
 from presagio.webhook.questions import Source
@@ -111,7 +111,7 @@ def _routes(pages: Blueprint, view: View, counter: Counter) -> None:
         cards = [_card(view, case, now) for case in view.records.recent(_REMEDIATIONS, _TOLD)]
         return render_template(
             "overview.html", services=services[:_SERVICES], more=len(services[_SERVICES:]), trouble=trouble,
-            cards=cards, now=now, pause=counter.paused(),
+            cards=cards, now=now, pause=counter.paused(), learning=counter.frozen(),
         )  # fmt: skip
 
     @pages.get("/remediations/<int:remediation>")
@@ -148,8 +148,19 @@ def _deciding(pages: Blueprint, counter: Counter, guard: Guard) -> None:
     def switch_pause() -> ResponseReturnValue:
         _same_site()
         who = guard.require(Role.OPERATE)
-        counter.pause(PauseRequest(paused=request.form.get("paused") == "on", note=_note()), who)
+        counter.pause(PauseRequest(paused=_on(), note=_note()), who)
         return redirect(url_for("pages.overview"), 303)
+
+    @pages.post("/learning")
+    def switch_learning() -> ResponseReturnValue:
+        _same_site()
+        who = guard.require(Role.OPERATE)
+        counter.freeze(FreezeRequest(frozen=_on(), note=_note()), who)
+        return redirect(url_for("pages.overview"), 303)
+
+
+def _on() -> bool:
+    return request.form.get("switch") == "on"
 
 
 def _note() -> str:

@@ -32,7 +32,7 @@ KILLS = 14
 SPEED = 240.0
 """Seconds of the remediations' time in one of ours: so that waits of minutes are over soon."""
 
-SILENCE = 1.0
+SILENCE = 2.0
 BUDGET = 9
 
 

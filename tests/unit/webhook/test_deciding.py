@@ -142,7 +142,7 @@ def test_who_operates_may_pause(desks: Desks) -> None:
     assert "All acting is paused" in desks.page("/")
     code, told = desks.ask("PUT", "/pause", "reader", {"paused": False})
     assert (code, told["error"]) == (403, "olga may only read; it takes the role operate")
-    assert desks.form("/pause", "alice", paused="off")[0] == 303
+    assert desks.form("/pause", "alice", switch="off")[0] == 303
     assert desks.ask("GET", "/pause", "reader")[1]["paused"] is False
     assert [row.who for row in desks.world.records.audit() if row.reason == "switch"] == ["alice", "an unnamed key"]
 
@@ -154,7 +154,10 @@ def test_who_operates_may_freeze_what_is_learnt(desks: Desks) -> None:
     code, told = desks.ask("PUT", "/learning", "alice", {"frozen": True, "note": "odd choices"})
     assert (code, told["frozen"], told["who"], told["note"]) == (200, True, "alice", "odd choices")
     assert desks.world.metric("learning_frozen") == 1
-    assert desks.ask("PUT", "/learning", "alice", {"frozen": False})[1]["frozen"] is False
+    assert "Learning is frozen" in desks.page("/")
+    assert desks.form("/learning", "reader", switch="off")[0] == 403
+    assert desks.form("/learning", "alice", switch="off")[0] == 303
+    assert desks.ask("GET", "/learning", "reader")[1]["frozen"] is False
     assert [row.who for row in desks.world.records.audit() if row.reason == "switch"] == ["alice", "alice"]
 
 
