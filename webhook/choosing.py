@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from presagio.webhook.chain import canonical
 from presagio.webhook.policy import Order, Policy, Step
-from presagio.webhook.recommender import Arm, Situation, rank
+from presagio.webhook.recommender import Arm, Array, Situation, rank
 from presagio.webhook.tables import Json, Remediation
 from presagio.webhook.tools import Tools
 
@@ -40,6 +39,12 @@ class Choice:
 def arm_of(step: Step) -> str:
     """Return the name of an action with its parameters: `redis.purge#1f0c9a3e`."""
     return f"{step.action}#{hashlib.sha256(canonical(step.params).encode()).hexdigest()[:8]}"
+
+
+def arms_left(policy: Policy, tried: Collection[str]) -> list[Arm]:
+    """Return the arms of a policy that were not tried yet, in its order."""
+    arms = [Arm(arm_of(step), place) for place, step in enumerate(policy.rungs)]
+    return [arm for arm in arms if arm.name not in tried]
 
 
 def situation_of(case: Remediation) -> Situation:
@@ -83,7 +88,7 @@ def _draws(case: Remediation, left: list[Arm], tried: tuple[str, ...], tools: To
         shares = np.delete(shares, chosen)
 
 
-def _shares(arms: Sequence[Arm], situation: Situation, tools: Tools, now: float) -> NDArray[np.float64]:
+def _shares(arms: Sequence[Arm], situation: Situation, tools: Tools, now: float) -> Array:
     """Ask the recommender; while learning is frozen it explores nothing, and knows what it knew then."""
     frozen = tools.records.frozen()
     until = frozen.since if frozen else now
@@ -97,5 +102,4 @@ def _left(case: Remediation, policy: Policy) -> tuple[list[Arm], tuple[str, ...]
     tried = tuple(last.get("tried", ()))
     if last and last["rung"] < case.rung:
         tried = (*tried, last["arm"])
-    arms = [Arm(arm_of(step), place) for place, step in enumerate(policy.rungs)]
-    return [arm for arm in arms if arm.name not in tried], tried
+    return arms_left(policy, tried), tried

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.moves import Budget, Facts, Move
-from presagio.webhook.records import HOUR, PAUSE, spent_since
+from presagio.webhook.records import HOUR, PAUSE, place_taken
 from presagio.webhook.states import TERMINAL, Outcome, State
 from presagio.webhook.tables import Json, Lease, Member, Message, Remediation, Spending, Switch, Trial
 
@@ -21,7 +21,7 @@ def consequences(session: Session, case: Remediation, move: Move, now: float) ->
     _membership(session, case, move, now)
     _permission(session, case, move, now)
     if "reward" in move.facts and case.choice is not None:
-        session.add(_trial(case, case.choice, move.facts["reward"], now))
+        session.add(_trial(case, move.facts.get("choice", case.choice), move.facts["reward"], now))
     if case.outcome is Outcome.VERIFIED and move.to is State.NEXT_RUNG:
         _disprove(session, case)
     _tell(session, case, move, now)
@@ -106,7 +106,6 @@ def _check_switch(session: Session) -> None:
 def _spend(session: Session, case: Remediation, budget: Budget, now: float) -> None:
     """Take a place of the budget. The head of the chain is held, so that nobody else counts at the same time."""
     for policy, most in ((budget.policy, budget.max_per_hour), (None, budget.max_per_hour_in_all)):
-        spent = session.scalar(select(func.count()).select_from(spent_since(now - HOUR, policy).subquery())) or 0
-        if spent >= most:
+        if not most or session.scalar(place_taken(now - HOUR, policy, most)) is not None:
             raise ConflictError(f"the budget of {policy or 'all policies'}, {most} an hour, was spent")
     session.add(Spending(remediation_id=case.id, policy=budget.policy, spent_at=now))

@@ -10,10 +10,10 @@ from typing import Any
 
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, OutcomeError, Probe
 from presagio.toolkit.errors import PluginError
-from presagio.webhook import approval, guards
+from presagio.webhook import approval, guards, observation
 from presagio.webhook.moves import Facts, Move, Run, Stay
 from presagio.webhook.policy import Mode
-from presagio.webhook.states import Outcome, Reason, State
+from presagio.webhook.states import Reason, State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools, about, escalate, plan_of
 
@@ -21,8 +21,7 @@ from presagio.webhook.tools import Tools, about, escalate, plan_of
 def release(case: Remediation, tools: Tools, now: float) -> Move:
     """PLANNED: a dry run ends here; a person is asked; or lease and budget are taken, to act."""
     if case.mode == Mode.DRY_RUN:
-        facts = {"would_have": (case.plan or {}).get("summary"), "plan_hash": case.plan_hash}
-        return Move(State.CLOSED, Reason.DRY_RUN, facts, {"acted_at": now}, outcome=Outcome.DRY_RUN)
+        return observation.close(case, tools, now)
     if case.mode == Mode.APPROVAL:
         return approval.request(case, tools, now)
     policy = tools.policy(case.policy)

@@ -82,10 +82,10 @@ def budget(_: Remediation, policy: Policy, tools: Tools, now: float) -> Block | 
         return None
     limits = allowance(policy, tools)
     for name, most in ((policy.name, limits.max_per_hour), (None, limits.max_per_hour_in_all)):
-        spent = tools.records.spent(now - HOUR, name)
-        if len(spent) >= most:
+        oldest = tools.records.spent_up(now - HOUR, name, most) if most else None
+        if oldest is not None or not most:
             # A place is free when the oldest of the last `most` is an hour old; with none at all, never.
-            until = spent[-most] + HOUR if most else None
+            until = None if oldest is None else oldest + HOUR
             facts = {"budget": name or "all policies", "max_per_hour": most, "until": until}
             return Block(Reason.BUDGET, facts, until)
     return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Engine, select, update
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import Engine, Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -22,6 +21,17 @@ from presagio.webhook.tables import Audit, Head, Message, Notification, Remediat
 
 ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
+
+
+# The three statements of every transition, without the ORM around them, which took a third of the time.
+_CASES, _AUDIT, _HEADS = (cast(Table, one.__table__) for one in (Remediation, Audit, Head))
+_HEAD = select(_HEADS.c.seq, _HEADS.c.hmac).with_for_update()
+_APPEND, _ADVANCE = insert(_AUDIT), update(_HEADS)
+_SAME = update(_CASES).where(
+    _CASES.c.id == bindparam("known_id"),
+    _CASES.c.state == bindparam("known_state"),
+    _CASES.c.revision == bindparam("known_revision"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,24 +96,23 @@ class Ledger:
             return session.get_one(Remediation, case.id)
 
     def _set(self, session: Session, case: Remediation, columns: dict[str, Any]) -> None:
-        same = update(Remediation).where(
-            Remediation.id == case.id, Remediation.state == case.state, Remediation.revision == case.revision
-        )
-        _claim(
-            session.execute(same.values({**columns, "revision": case.revision + 1})),
-            f"remediation {case.id} has left {case.state.value!r}",
-        )
+        known = {"known_id": case.id, "known_state": case.state, "known_revision": case.revision}
+        done = session.connection().execute(_SAME, {**columns, **known, "revision": case.revision + 1})
+        if done.rowcount != 1:
+            raise ConflictError(f"remediation {case.id} has left {case.state.value!r} meanwhile")
 
     def append(self, session: Session, said: Row, now: float) -> None:
         """Add an audit row in a transaction that is open: the chain's next."""
-        head = session.get_one(Head, 1, with_for_update=True)
-        row = Audit(
-            seq=head.seq + 1, time=now, remediation_id=said.remediation, source=said.source, target=said.target,
-            reason=said.reason, who=said.who, facts=chain.canonical(said.facts), previous=head.hmac,
-        )  # fmt: skip
-        row.hmac = chain.seal(row, self.key)
-        session.add(row)
-        head.seq, head.hmac = row.seq, row.hmac
+        connection = session.connection()
+        seq, previous = connection.execute(_HEAD).one()
+        values = {
+            "seq": seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
+            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
+            "previous": previous,
+        }  # fmt: skip
+        seal = chain.seal(Audit(**values), self.key)
+        connection.execute(_APPEND, {**values, "hmac": seal})
+        connection.execute(_ADVANCE, {"seq": seq + 1, "hmac": seal})
 
     def switch(self, name: str, on: bool, who: str, note: str, now: float) -> None:
         """Turn a switch on or off; the ledger tells who did."""
@@ -146,7 +155,7 @@ def _columns(case: Remediation, move: Move, now: float) -> dict[str, Any]:
         columns["deadline"] = move.deadline
     if move.outcome is not None:
         columns["outcome"] = move.outcome
-    if move.to in TERMINAL:
+    if move.to in TERMINAL and case.finished_at is None:
         columns.update(finished_at=now, owns=None)
     return columns
 
@@ -160,11 +169,6 @@ def _claims(case: Remediation, changes: Changes) -> Iterator[None]:
         if "owns" not in changes:
             raise
         raise ConflictError(f"another remediation than {case.id} owns the target {changes['owns']!r}") from error
-
-
-def _claim(result: Any, otherwise: str) -> None:
-    if not isinstance(result, CursorResult) or result.rowcount != 1:
-        raise ConflictError(f"{otherwise} meanwhile")
 
 
 def verify(engine: Engine, key: bytes, known: tuple[int, str] | None = None) -> int:

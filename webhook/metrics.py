@@ -12,10 +12,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from presagio.webhook.moves import Move
+from presagio.webhook.observation import Found
 from presagio.webhook.payload import Notification
 from presagio.webhook.policy import Policy
 from presagio.webhook.records import FREEZE, PAUSE, Records
-from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, State
+from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, Reason, State
 from presagio.webhook.tables import Remediation
 
 NO_ACTION = "none"
@@ -51,6 +52,9 @@ class Metrics:
         self.dropped = counter("alerts_dropped", "Alerts that started nothing.", "reason")
         self.planned = counter("remediations", "Remediations for which an action was chosen.", "policy", "action")
         self.finished = counter("remediations_finished", "Remediations that ended.", "policy", "action", "outcome")
+        self.observed = counter(
+            "dry_runs_observed", "Dry runs after which it was seen what became of the problem.", "policy", "found"
+        )
         self.blocked = counter("remediations_blocked", "Times that a remediation had to wait.", "reason")
         self.duration = Histogram(
             "presagio_remediation_duration_seconds", "From the alert's arrival to the end of its remediation.",
@@ -75,6 +79,8 @@ class Metrics:
             self._know_policy(policy)
 
     def _know_policy(self, policy: Policy) -> None:
+        for found in Found:
+            self.observed.labels(policy.name, found.value)
         actions = {step.action for step in policy.steps}
         for action in actions:
             self.planned.labels(policy.name, action)
@@ -105,7 +111,9 @@ class Metrics:
             self.blocked.labels(move.reason.value).inc()
         elif move.to is State.DROPPED:
             self.dropped.labels(move.reason.value).inc()
-        if move.to in TERMINAL and after.policy and after.outcome and after.finished_at is not None:
+        if move.reason is Reason.OBSERVED:
+            self.observed.labels(after.policy, move.facts["found"]).inc()
+        elif move.to in TERMINAL and after.policy and after.outcome and after.finished_at is not None:
             self.finished.labels(after.policy, after.action or NO_ACTION, after.outcome.value).inc()
             self.duration.observe(after.finished_at - after.created_at)
 

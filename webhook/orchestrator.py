@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from presagio.actions.base import NotAppliedError
 from presagio.toolkit.log import Log
-from presagio.webhook import aftermath, approval, evaluation, execution, intake, verify
+from presagio.webhook import aftermath, approval, evaluation, execution, intake, observation, verify
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Ledger
@@ -49,6 +49,7 @@ STAGES: Mapping[State, Stage] = {
     State.ROLLED_BACK: aftermath.rolled_back,
     State.NEXT_RUNG: aftermath.next_rung,
     State.HOLDDOWN: aftermath.hold,
+    State.CLOSED: observation.observe,
 }
 """What decides in each state that is due and that no worker of ours is busy with."""
 
@@ -122,7 +123,8 @@ class Orchestrator:
     def step(self, now: float) -> int:
         """Move each due remediation by one transition; return how much was done. Raises SQLAlchemyError."""
         self.tools.questions.begin()
-        return self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
+        done = self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
+        return done + sum(self._advance(case, now) for case in self.tools.records.observable(now))
 
     def next_due(self) -> float | None:
         """Return when there is something to do next, in Unix seconds, as far as the ledger knows."""
@@ -195,6 +197,8 @@ class Orchestrator:
             return STAGES[case.state](case, self.tools, now)
         except Exception as error:
             self.log.exception("stage failed", remediation=case.id, state=case.state.value)
+            if case.state is State.CLOSED:
+                return observation.give_up(case, str(error))
             if late:
                 return escalate(case, Reason.DEADLINE, error=str(error))
             return Stay(min(now + _AFTER_A_FAILURE, case.deadline))

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 WAIT = "wait"
 """The action that does nothing: what heals by itself is its success, not that of another."""
 
@@ -96,9 +98,9 @@ class Ranking:
     """Each arm's posterior Beta(a, b) and the probability of choosing it; arrays of shape (arms,)."""
 
     arms: tuple[Arm, ...]
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    propensity: NDArray[np.float64]
+    a: Array
+    b: Array
+    propensity: Array
 
 
 def rank(
@@ -126,7 +128,7 @@ def rank(
     return Ranking(tuple(arms), a, b, np.bincount(draws, minlength=len(arms)) / _DRAWS)
 
 
-_Counts = NDArray[np.float64]
+_Counts = Array
 """Weighted failures and successes by level, of shape (levels, 2)."""
 
 

@@ -77,6 +77,11 @@ def spent_since(moment: float, policy: str | None) -> Select[float]:
     return spent if policy is None else spent.where(Spending.policy == policy)
 
 
+def place_taken(since: float, policy: str | None, most: int) -> Select[float]:
+    """Select when the `most`-th newest remediation was let to act: with it, a budget of `most` is used up."""
+    return spent_since(since, policy).order_by(Spending.spent_at.desc()).offset(most - 1).limit(1)
+
+
 class Records:
     """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
 
@@ -86,6 +91,12 @@ class Records:
     def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
         return self._all(select_due(now, without, limit))
+
+    def observable(self, now: float, limit: int = 100) -> list[Remediation]:
+        """Return dry runs that are over and of which a sample is due: what became of the problem?"""
+        ended = Remediation.outcome == Outcome.DRY_RUN, Remediation.deadline > Remediation.finished_at
+        due = select(Remediation).where(*ended, Remediation.not_before <= now)
+        return self._all(due.order_by(Remediation.not_before).limit(limit))
 
     def next_due(self, without: Without = NOTHING) -> float | None:
         """Return when the next timer or deadline comes, in Unix seconds; None if nothing is live."""
@@ -183,6 +194,11 @@ class Records:
             for one in self.trials(until, arms)
             if one.reward is not None
         ]
+
+    def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
+        """Return when the `most`-th newest of them was let to act later than `since`; None if they are fewer."""
+        with Session(self.engine) as session:
+            return session.scalar(place_taken(since, policy, most))
 
     def spent(self, since: float, policy: str | None = None) -> list[float]:
         """Return when remediations, of one policy or of all, were let to act later than `since`, the oldest first."""

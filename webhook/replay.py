@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from presagio.webhook.choosing import arm_of
+from presagio.webhook.choosing import arms_left
 from presagio.webhook.policy import Order, Policy, matching
 from presagio.webhook.recommender import Arm, Judged, Ranking, Situation, rank
 from presagio.webhook.tables import Remediation, Trial
@@ -116,10 +116,8 @@ def _with_past(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Sequence[Judged
 
 
 def _instead(policy: Policy, trial: Trial, known: Sequence[Judged], random: np.random.Generator) -> _Other:
-    tried = set(trial.choice["tried"])
-    arms = [Arm(arm_of(step), place) for place, step in enumerate(policy.rungs)]
-    left = [arm for arm in arms if arm.name not in tried]
-    asked = left if any(arm.name == trial.arm for arm in left) else [*left, Arm(trial.arm, len(arms))]
+    left = arms_left(policy, trial.choice["tried"])
+    asked = left if any(arm.name == trial.arm for arm in left) else [*left, Arm(trial.arm, len(policy.rungs))]
     situation = Situation(**trial.choice["situation"])
     ranking = rank(asked, situation, known, trial.judged_at, random)
     predicted = dict(zip((arm.name for arm in asked), ranking.a / (ranking.a + ranking.b), strict=True))
@@ -127,7 +125,8 @@ def _instead(policy: Policy, trial: Trial, known: Sequence[Judged], random: np.r
         return _Other({}, predicted)
     if policy.order is Order.AS_LISTED:
         return _Other({left[0].name: 1.0}, predicted)
-    return _Other(_chances(rank(left, situation, known, trial.judged_at, random)), predicted)
+    drawn = ranking if asked is left else rank(left, situation, known, trial.judged_at, random)
+    return _Other(_chances(drawn), predicted)
 
 
 def _chances(ranking: Ranking) -> dict[str, float]:

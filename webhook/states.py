@@ -40,7 +40,7 @@ class State(StrEnum):
 
 
 TERMINAL = frozenset({State.DROPPED, State.ATTACHED, State.CANCELLED, State.CLOSED, State.ESCALATED})
-"""Nothing follows these."""
+"""Nothing is done after these; a dry run that is closed is watched, see observation.py."""
 
 LIVE = tuple(state for state in State if state not in TERMINAL)
 """Something follows these: the label values of presagio_remediations."""
@@ -110,6 +110,7 @@ class Reason(StrEnum):
     HOLD = "hold"
     HOLD_OVER = "hold_over"
     RECURRENCE = "recurrence"
+    OBSERVED = "observed"
     DEADLINE = "deadline"
 
 
@@ -163,6 +164,8 @@ def _ways() -> tuple[Transition, ...]:
             "verify spec, baseline, plan hash"),
         way(s.BLOCKED, s.EVALUATING, "timer or event"),
         way(s.PLANNED, s.CLOSED, "mode is dry-run", "what would have been done"),
+        way(s.CLOSED, s.CLOSED, "it was a dry run, and its time to be verified is over",
+            "what became of the problem, as evidence for waiting"),
         way(s.PLANNED, s.AWAITING_APPROVAL, "policy asks for it", "hash, expiry; the request in the outbox"),
         way(s.PLANNED, s.READY, "mode is auto", "lease and budget"),
         way(s.PLANNED, s.EVALUATING, "the budget was spent, or the pause began, since it was planned"),
@@ -206,7 +209,7 @@ IN_HAND = frozenset({State.INTENT, State.UNKNOWN, State.ROLLING_BACK})
 
 SELF_TIMED = frozenset({
     State.AWAITING_APPROVAL, State.INTENT, State.APPLIED, State.SETTLING, State.VERIFYING, State.SUPERSEDED,
-    State.VERIFIED, State.INEFFECTIVE, State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN,
+    State.VERIFIED, State.INEFFECTIVE, State.INCONCLUSIVE, State.ROLLED_BACK, State.HOLDDOWN, State.CLOSED,
 })  # fmt: skip
 """Their own stage ends them in time, and better than by an escalation: after a night off, an action that was applied
 is still verified. Their deadline counts only if the stage fails."""

@@ -68,9 +68,13 @@ _SENTENCES: Mapping[Reason, str] = {
     Reason.HOLD: "watching until {until} whether it comes back",
     Reason.HOLD_OVER: "quiet ever since: {outcome}",
     Reason.RECURRENCE: "the same problem is back",
+    Reason.OBSERVED: "nobody acted, and the problem {became}: {looks}",
     Reason.DEADLINE: "not decided in time; a person must look",
 }
 _MOMENTS = frozenset({"until", "not_before", "settle_until", "deadline", "time", "last_action"})
+_BECAME = {
+    "healed": "healed by itself", "persisted": "persisted", "unknown": "may have healed or not, nobody can tell",
+}  # fmt: skip
 _MARKS = {"good": "good", "bad": "bad", "no data": "no data", False: "not holding", True: "holding"}
 
 
@@ -131,6 +135,7 @@ def _words(facts: Mapping[str, Any]) -> _Facts:
     words = _Facts(alertname=labels.get("alertname", "an alert"), service=labels.get("service_id", "somewhere"))
     words.update({name: _word(name, value) for name, value in facts.items()})
     words.update(names=", ".join(facts.get("policies", {})), looks=looks(facts.get("samples", [])))
+    words["became"] = _BECAME.get(facts.get("found", ""), "")
     if isinstance(facts.get("plan_hash"), str):
         words["plan_hash"] = facts["plan_hash"][:12]
     if plan:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from presagio.webhook.states import Outcome, Reason, State
 
-VERSION = "0004"
+VERSION = "0005"
 """Of these tables: the newest file of migrations/versions. A database of a later version is refused."""
 
 EARLIEST = "presagio_schema"
@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 _WAITING = text("opened_at IS NULL")
 _LIVE = text("finished_at IS NULL")
+_OBSERVED = text("outcome = 'dry_run' AND deadline > finished_at")
 
 
 def _enum(kind: type[State] | type[Reason] | type[Outcome]) -> Enum:
@@ -116,6 +117,7 @@ class Remediation(Base):
 
     __table_args__ = (
         Index("remediations_live", "not_before", sqlite_where=_LIVE, postgresql_where=_LIVE),
+        Index("remediations_observed", "not_before", sqlite_where=_OBSERVED, postgresql_where=_OBSERVED),
     )  # fmt: skip
 
 

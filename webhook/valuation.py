@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from presagio.webhook.recommender import Array
 
 _RESAMPLES = 2000
 
@@ -41,6 +42,11 @@ class History:
             raise ValueError("at least one judged choice is needed, got none")
         if not np.all((self.propensity > 0) & (self.propensity <= 1)):
             raise ValueError(f"propensities must be above 0 and at most 1, got {float(self.propensity.min())!r}")
+
+    @cached_property
+    def weights(self) -> Array:
+        """Return how much likelier the other policy was to make each choice."""
+        return self.other / self.propensity
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,8 @@ def value(history: History, random: np.random.Generator, confidence: float = 0.9
         low, high = np.quantile(estimator(history, samples), [(1 - confidence) / 2, (1 + confidence) / 2])
         return Estimate(float(once), float(low), float(high))
 
-    weights = history.other / history.propensity
-    squared = float(np.sum(weights**2))
-    effective = float(np.sum(weights)) ** 2 / squared if squared else 0.0
+    squared = float(np.sum(history.weights**2))
+    effective = float(np.sum(history.weights)) ** 2 / squared if squared else 0.0
     return Valuation(
         estimate(_logged), estimate(_ips), estimate(_snips), estimate(_doubly_robust), len(history.reward), effective
     )
@@ -89,18 +94,15 @@ def _logged(history: History, rows: NDArray[np.int64]) -> Array:
 
 
 def _ips(history: History, rows: NDArray[np.int64]) -> Array:
-    weights = history.other / history.propensity
-    return np.asarray((weights * history.reward)[rows].mean(axis=1))
+    return np.asarray((history.weights * history.reward)[rows].mean(axis=1))
 
 
 def _snips(history: History, rows: NDArray[np.int64]) -> Array:
-    weights = history.other / history.propensity
-    total = weights[rows].sum(axis=1)
-    weighted = (weights * history.reward)[rows].sum(axis=1)
+    total = history.weights[rows].sum(axis=1)
+    weighted = (history.weights * history.reward)[rows].sum(axis=1)
     return np.asarray(np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0))
 
 
 def _doubly_robust(history: History, rows: NDArray[np.int64]) -> Array:
-    weights = history.other / history.propensity
-    corrected = history.expected + weights * (history.reward - history.predicted)
+    corrected = history.expected + history.weights * (history.reward - history.predicted)
     return np.asarray(corrected[rows].mean(axis=1))

@@ -6,12 +6,13 @@ remembers, so that a webhook that was away judges by the same samples as one tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from presagio.toolkit.errors import SourceError
 from presagio.webhook.criteria import Sample, Verification
-from presagio.webhook.moves import Facts, Move, Stay
+from presagio.webhook.moves import Changes, Facts, Move, Stay
 from presagio.webhook.policy import harms
 from presagio.webhook.questions import Questions, shown
 from presagio.webhook.states import Reason, State
@@ -19,6 +20,21 @@ from presagio.webhook.tables import Json, Remediation
 from presagio.webhook.tools import Tools, escalate, plan_of, target_of
 
 _GRACE = 3600.0
+_VERDICTS: Mapping[float | None, tuple[State, Reason]] = {
+    1.0: (State.VERIFIED, Reason.GOOD_SAMPLES),
+    0.0: (State.INEFFECTIVE, Reason.STILL_BAD),
+    None: (State.INCONCLUSIVE, Reason.NO_DATA),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the samples say so far: when the next is due or, if there is none, the reward (None: nobody can tell)."""
+
+    changes: Changes
+    facts: Facts
+    following: float | None
+    reward: float | None
 
 
 def sample(verification: Verification, questions: Questions, time: float) -> Json:
@@ -36,12 +52,16 @@ def sample(verification: Verification, questions: Questions, time: float) -> Jso
 def settle(case: Remediation, tools: Tools, now: float) -> Move:
     """APPLIED: give the action time to show, and the query time to forget what was before."""
     del now
-    planned = plan_of(case).settle_seconds
-    settle = tools.actions(case.action or "").settle_seconds if planned is None else planned
-    wait = settle + verification_of(case).range
-    until = case.entered_at + wait
+    until = case.entered_at + patience(case, tools)
     first = _next_look(case, tools, case.entered_at, until)
     return Move(State.SETTLING, Reason.SETTLE, {"settle_until": until}, not_before=first, deadline=until + _GRACE)
+
+
+def patience(case: Remediation, tools: Tools) -> float:
+    """Return for how many seconds after the action nothing is judged."""
+    planned = plan_of(case).settle_seconds
+    settle = tools.actions(case.action or "").settle_seconds if planned is None else planned
+    return settle + verification_of(case).range
 
 
 def start(case: Remediation, tools: Tools, now: float) -> Move | Stay:
@@ -90,21 +110,28 @@ def watch(case: Remediation, tools: Tools, now: float) -> Move | Stay:
     Unless somebody else changed what we wrote: then neither success nor failure is ours.
     """
     del now
-    verification = verification_of(case)
-    samples = [*(case.samples or []), sample(verification, tools.questions, case.not_before)]
-    changes, facts = {"samples": samples}, {"samples": samples, "needed": verification.samples}
-    following = case.not_before + verification.interval
-    good = streak(samples) >= verification.samples
-    if not good and following <= case.deadline:
-        return Stay(following, changes)
+    looked = look(case, tools.questions)
+    if looked.following is not None:
+        return Stay(looked.following, looked.changes)
     meddled = tools.actions(case.action or "").changed(plan_of(case))
     if meddled:
-        return Move(State.SUPERSEDED, Reason.MEDDLED, {**facts, "changed": meddled, "reward": None}, changes)
-    if good:
-        return Move(State.VERIFIED, Reason.GOOD_SAMPLES, {**facts, "reward": 1.0}, changes)
-    if samples[-1]["sample"] == Sample.BAD:
-        return Move(State.INEFFECTIVE, Reason.STILL_BAD, {**facts, "reward": 0.0}, changes)
-    return Move(State.INCONCLUSIVE, Reason.NO_DATA, {**facts, "reward": None}, changes)
+        facts = {**looked.facts, "changed": meddled, "reward": None}
+        return Move(State.SUPERSEDED, Reason.MEDDLED, facts, looked.changes)
+    state, reason = _VERDICTS[looked.reward]
+    return Move(state, reason, {**looked.facts, "reward": looked.reward}, looked.changes)
+
+
+def look(case: Remediation, questions: Questions) -> Look:
+    """Take the sample that is due: n good ones in a row are success; at the deadline the last decides."""
+    verification = verification_of(case)
+    samples = [*(case.samples or []), sample(verification, questions, case.not_before)]
+    facts = {"samples": samples, "needed": verification.samples}
+    following = case.not_before + verification.interval
+    if streak(samples) >= verification.samples:
+        return Look({"samples": samples}, facts, None, 1.0)
+    if following <= case.deadline:
+        return Look({"samples": samples}, facts, following, None)
+    return Look({"samples": samples}, facts, None, 0.0 if samples[-1]["sample"] == Sample.BAD else None)
 
 
 def streak(samples: Sequence[Json]) -> int:

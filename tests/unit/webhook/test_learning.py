@@ -116,11 +116,16 @@ class TestReward:
         story = [json.loads(row.facts) for row in learning.records.story(1) if row.target == State.NEXT_RUNG]
         assert story[0]["reward_taken_back"] is True
 
-    def test_a_dry_run_teaches_nothing(self, learning: World) -> None:
+    @pytest.mark.parametrize(("good", "reward"), [(True, 1.0), (False, 0.0), (None, None)])
+    def test_a_dry_run_teaches_what_waiting_does(
+        self, learning: World, good: bool | None, reward: float | None
+    ) -> None:
         learning.use(learned(mode="dry-run"))
+        learning.prometheus.good = good
         learning.fire()
         learning.run(60 * MINUTE)
-        assert trials(learning) == []
+        [trial] = trials(learning)
+        assert (trial.arm.partition("#")[0], trial.choice["propensity"], trial.reward) == ("wait", 1.0, reward)
 
     def test_every_trial_is_told_by_the_audit(self, learning: World) -> None:
         learning.fire()

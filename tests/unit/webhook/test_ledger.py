@@ -302,7 +302,7 @@ class TestDatabase:
             connection.execute(text("update presagio_version set version_num = '0099'"))
         engine.dispose()
         with pytest.raises(
-            LedgerError, match="has version 0099, this presagio knows it up to 0004; run the one that wrote it"
+            LedgerError, match="has version 0099, this presagio knows it up to 0005; run the one that wrote it"
         ):
             open_sqlite(path)
 

@@ -1,5 +1,6 @@
 """Every transition that is walked already, driven by hand: fakes only where the machine ends."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -323,11 +324,38 @@ class TestPlanning:
     def test_a_dry_run_does_nothing_and_says_what_it_would_have_done(self, world: World) -> None:
         world.use(policy(mode="dry-run"))
         world.fire()
-        world.run(HOUR)
+        world.run()
         assert (world.trail(), world.case().outcome) == ("received evaluating planned closed", Outcome.DRY_RUN)
         assert '"would_have":"fix shop"' in world.records.story(1)[-1].facts
         assert (world.fix.effects, world.records.leases()) == ([], [])
         assert world.metric("remediations_finished_total", policy="restart", action="fix", outcome="dry_run") == 1
+
+    @pytest.mark.parametrize(("good", "found"), [(True, "healed"), (False, "persisted"), (None, "unknown")])
+    def test_a_dry_run_is_observed_though_nobody_acted(self, world: World, good: bool | None, found: str) -> None:
+        world.use(policy(mode="dry-run"))
+        world.prometheus.good = good
+        world.fire()
+        world.run(MINUTE)
+        ended = world.case().finished_at
+        world.run(HOUR)
+        last = json.loads(world.records.story(1)[-1].facts)
+        assert (world.trail(), last["found"]) == ("received evaluating planned closed closed", found)
+        assert len(last["samples"]) >= 3
+        assert (world.case().outcome, world.case().finished_at) == (Outcome.DRY_RUN, ended)
+        assert world.metric("dry_runs_observed_total", policy="restart", found=found) == 1
+        assert world.metric("remediations_finished_total", policy="restart", action="fix", outcome="dry_run") == 1
+        assert (world.fix.effects, world.alertmanager.sent) == ([], [])
+        assert world.records.observable(world.clock.now) == []
+
+    def test_a_dry_run_that_cannot_be_observed_says_so_and_wakes_nobody(self, world: World) -> None:
+        world.use(policy(mode="dry-run"))
+        world.fire()
+        world.run()
+        with world.engine.begin() as connection:
+            connection.exec_driver_sql("update remediations set verification = null")
+        world.run(HOUR)
+        last = json.loads(world.records.story(1)[-1].facts)
+        assert (last["found"], "error" in last, world.alertmanager.sent) == ("unknown", True, [])
 
     def test_dry_runs_rest_like_actions_and_never_keep_an_action_away(self, world: World) -> None:
         world.use(policy("trial", mode="dry-run"), policy("real", match={"alertname": "Real"}))
