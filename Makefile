@@ -18,7 +18,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules ## all but the tests: ruff, mypy, import-linter, promtool
+check: servers-if-possible lint types layers rules docs ## all but the tests: ruff, mypy, import-linter, promtool, the site
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -52,6 +52,27 @@ layers: $(INSTALLED) ## import-linter: who may import whom
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
 	@$(PYTHON) demo/check_rules.py
+
+docs: $(INSTALLED) ## the documentation as a site in build/site; a warning or a dead link is an error
+	$(call heading,docs)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@$(BIN)/python docs/check_links.py build/site
+
+dist: $(INSTALLED) ## wheel and sdist into dist/
+	@rm -rf dist build/bdist.* build/lib
+	@$(BIN)/python -m build --no-isolation --quiet >/dev/null
+	@ls dist
+
+sbom: $(INSTALLED) build/runtime/.installed ## build/sbom.json: all that an installed presagio consists of, in CycloneDX 1.6
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --spec-version 1.6 --output-reproducible --validate \
+		--output-format JSON --output-file build/sbom.json build/runtime/bin/python
+
+changelog: $(INSTALLED) ## show what changelog.d/ adds to CHANGELOG.md; VERSION=0.2.0: write it
+	@$(BIN)/towncrier build $(if $(VERSION),--version $(VERSION) --yes,--draft)
+
+test-minimum: $(INSTALLED) ## unit and contract tests with the oldest dependencies that setup.cfg allows
+	@$(BIN)/python demo/minimum.py build/minimum
+	@build/minimum/bin/pytest tests/unit tests/contract --numprocesses 2 --dist loadfile -p no:cacheprovider $(ARGS)
 
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system
@@ -99,9 +120,15 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer on PATH; install one, or name it: make PYTHON=/usr/bin/python3' >&2; exit 1; }
 	$(call heading,virtual environment)
 	@$(PYTHON) demo/bootstrap.py $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'setuptools>=70.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs,release]' 'setuptools>=70.1'
 	@touch $@
 	@echo "ready in $(VENV), with $$($(BIN)/python --version)"
+
+# what a user's environment holds after pip install: nothing that developers have beside it
+build/runtime/.installed: setup.cfg pyproject.toml
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/runtime
+	@$(BIN)/uv pip install --quiet --python build/runtime/bin/python .
+	@touch $@
 
 # vus declares tensorflow and more for detectors of its own; its measures need none of it
 build/bench/.installed: setup.cfg pyproject.toml
