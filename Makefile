@@ -64,8 +64,7 @@ dist: $(INSTALLED) ## wheel and sdist into dist/
 	@ls dist
 
 sbom: $(INSTALLED) build/runtime/.installed ## build/sbom.json: all that an installed presagio consists of, in CycloneDX 1.6
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --spec-version 1.6 --output-reproducible --validate \
-		--output-format JSON --output-file build/sbom.json build/runtime/bin/python
+	@$(BIN)/python demo/sbom.py build/runtime/bin/python build/sbom.json
 
 changelog: $(INSTALLED) ## show what changelog.d/ adds to CHANGELOG.md; VERSION=0.2.0: write it
 	@$(BIN)/towncrier build $(if $(VERSION),--version $(VERSION) --yes,--draft)
