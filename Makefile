@@ -66,8 +66,8 @@ dist: $(INSTALLED) ## wheel and sdist into dist/
 sbom: $(INSTALLED) build/runtime/.installed ## build/sbom.json: all that an installed presagio consists of, in CycloneDX 1.6
 	@$(BIN)/python demo/sbom.py build/runtime/bin/python build/sbom.json
 
-changelog: $(INSTALLED) ## show what changelog.d/ adds to CHANGELOG.md; VERSION=0.2.0: write it
-	@$(BIN)/towncrier build $(if $(VERSION),--version $(VERSION) --yes,--draft)
+changelog: $(INSTALLED) ## show what changelog.d/ adds to CHANGELOG.md; WRITE=1: write it, as the version of setup.cfg
+	@$(BIN)/towncrier build --version $$(sed -n 's/^version = //p' setup.cfg) $(if $(WRITE),--yes,--draft)
 
 test-minimum: $(INSTALLED) ## unit and contract tests with the oldest dependencies that setup.cfg allows
 	@$(BIN)/python demo/minimum.py build/minimum

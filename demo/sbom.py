@@ -8,11 +8,14 @@ The first argument is the Python of an environment that holds presagio and what 
 import json
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 VERSION = "1.6"
 
@@ -20,7 +23,7 @@ VERSION = "1.6"
 def made(python: Path) -> dict[str, Any]:
     """Return the document, with presagio as its subject."""
     tool = Path(sys.executable).with_name("cyclonedx-py")
-    words = ("environment", "--spec-version", VERSION, "--output-reproducible", "--output-file", "-", python)
+    words = ("environment", "--spec-version", VERSION, "--output-reproducible", "--no-validate", "-o", "-", python)
     answer = subprocess.run([tool, *words], capture_output=True, text=True, check=True)
     document: dict[str, Any] = json.loads(answer.stdout)
     [subject] = [each for each in document["components"] if each["name"] == "presagio"]
@@ -29,6 +32,14 @@ def made(python: Path) -> dict[str, Any]:
     subject.pop("externalReferences", None)
     document.setdefault("metadata", {})["component"] = {**subject, "type": "application"}
     return document
+
+
+def missing(document: dict[str, Any]) -> set[str]:
+    """Return what presagio declares to need, beside its extras, and the document does not have."""
+    needed = {
+        canonicalize_name(each.name) for each in map(Requirement, requires("presagio") or []) if not each.marker
+    }
+    return needed - {canonicalize_name(each["name"]) for each in document["components"]}
 
 
 def mistakes(text: str) -> str | None:
@@ -40,12 +51,12 @@ def mistakes(text: str) -> str | None:
 def main() -> int:
     """Write the file and return the exit code."""
     python, file = map(Path, sys.argv[1:])
-    text = json.dumps(made(python), indent=1) + "\n"
-    if found := mistakes(text):
-        print(f"the document is not valid: {found}", file=sys.stderr)
+    document = made(python)
+    text = json.dumps(document, indent=1) + "\n"
+    if found := mistakes(text) or ", ".join(sorted(missing(document))):
+        print(f"the document is not valid, or lacks what presagio needs: {found}", file=sys.stderr)
         return 1
     file.write_text(text)
-    document = json.loads(text)
     print(f"{file}: {document['metadata']['component']['name']} and {len(document['components'])} components")
     return 0
 
