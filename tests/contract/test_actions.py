@@ -501,7 +501,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[Case]]] = {
 
 
 def of_package(entry: EntryPoint) -> Callable[[Path], AbstractContextManager[Case]]:
-    """Return the case of an action that another package brings (docs/custom-actions.md), which cannot import `Case`."""
+    """Return the case of an action of another package (docs/custom-actions.md), which cannot import `Case`."""
 
     @contextmanager
     def opened(folder: Path) -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""docs/custom-actions.md: its action is installed as the page says, put to the battery, and carried out by a policy."""
+"""docs/custom-actions.md: its action is installed as the page says, put to the battery, and named by a policy."""
 
 import os
 import re

@@ -106,7 +106,8 @@ def test_the_sdist_makes_the_same_wheel(built: tuple[Path, Path], direct: Path) 
 def test_the_wheel_holds_what_is_no_code(built: tuple[Path, Path]) -> None:
     found = names(built[1])
     least = {
-        "rules/presagio.rules.yml", "rules/presagio.alerts.yml", "rules/presagio.meta.yml", "exporter/presets/node.yml",
+        "rules/presagio.rules.yml", "rules/presagio.alerts.yml", "rules/presagio.meta.yml",
+        "exporter/presets/node.yml",
         "webhook/pages/overview.html", "webhook/pages/style.css", "exporter/predictions.html", "py.typed",
         "webhook/migrations/script.py.mako", "webhook/migrations/versions/v0001.py",
     }  # fmt: skip
