@@ -19,7 +19,8 @@ EXTRAS = ("distributed", "postgres", "redis")
 def create(folder: Path) -> Path:
     """Make the environment and return the file of versions that it was made of."""
     python, versions = folder / "bin" / "python", folder / "versions.txt"
-    _uv("venv", "--clear", "--python", sys.executable, folder)
+    # the tests of plug-ins install them with pip
+    _uv("venv", "--clear", "--seed", "--python", sys.executable, folder)
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     _uv(
         "pip", "compile", "--resolution", "lowest-direct", *extras,

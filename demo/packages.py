@@ -56,9 +56,11 @@ PROGRAMS = {
     "initdb": Program("postgresql", ("initdb",), _POSTGRES),
     "psql": Program("postgresql", ("psql",), _POSTGRES),
     "pg_basebackup": Program("postgresql", ("pg_basebackup",), _POSTGRES),
+    "pg_dump": Program("postgresql", ("pg_dump",), _POSTGRES),
+    "pg_restore": Program("postgresql", ("pg_restore",), _POSTGRES),
 }
 
-_DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup")
+_DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup", "pg_dump", "pg_restore")
 
 GENERATIONS = {
     "system": tuple(name for name in PROGRAMS if name not in _DATABASES),
