@@ -36,10 +36,9 @@ def made(python: Path) -> dict[str, Any]:
 
 def missing(document: dict[str, Any]) -> set[str]:
     """Return what presagio declares to need, beside its extras, and the document does not have."""
-    needed = {
-        canonicalize_name(each.name) for each in map(Requirement, requires("presagio") or []) if not each.marker
-    }
-    return needed - {canonicalize_name(each["name"]) for each in document["components"]}
+    listed = [Requirement(line) for line in requires("presagio") or []]
+    needed = {str(canonicalize_name(each.name)) for each in listed if not each.marker}
+    return needed - {str(canonicalize_name(each["name"])) for each in document["components"]}
 
 
 def mistakes(text: str) -> str | None:

@@ -11,10 +11,10 @@ import json
 import re
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CollectorRegistry
@@ -56,14 +56,14 @@ def apps() -> dict[str, OpenAPI]:
 
 def _exporter() -> OpenAPI:
     config = ExporterConfig.model_validate({"api": {"authentication": "none"}})
-    return ExporterWing().build(config, _context()).app
+    return cast(OpenAPI, ExporterWing().build(config, _context()).app)
 
 
 def _webhook() -> OpenAPI:
     webhook = WebhookWing().build(WebhookConfig.model_validate({"api": {"authentication": "none"}}), _context())
     webhook.parts.workers.shutdown()
     webhook.parts.engine.dispose()
-    return webhook.app
+    return cast(OpenAPI, webhook.app)
 
 
 def _context() -> Context:
@@ -131,7 +131,7 @@ def _phrase(code: str) -> str:
 
 
 def _body(told: Json) -> str:
-    content = next(iter(told.get("content", {}).values()), {})
+    content: Json = next(iter(told.get("content", {}).values()), {})
     return _type(content["schema"]) if "schema" in content else "none"
 
 
@@ -175,7 +175,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
