@@ -27,7 +27,8 @@ def test_an_escaped_value_reads_back_as_it_was(value: str) -> None:
     assert unescape(escape(value)) == value
 
 
-@given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=5))
+# names that begin with two underscores are Prometheus' own: its client refuses them in a page
+@given(st.dictionaries(NAMES.filter(lambda name: not name.startswith("__")), VALUES, min_size=1, max_size=5))
 @example({"a": "\\", "b": '"', "c": "\n", "d": "}", "e": ",e=\\"})
 def test_a_rendered_set_is_read_by_prometheus_client_as_it_was(labels: dict[str, str]) -> None:
     [family] = text_string_to_metric_families(f"metric{render(labels)} 1.0\n")
