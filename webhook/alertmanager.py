@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ from presagio.webhook.errors import AlertmanagerError
 
 _ALERTS = "/api/v2/alerts"
 _ACTIVE = {"active": "true", "silenced": "false", "inhibited": "false"}
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_LONGEST = 2000
+"""Characters of a question: what every proxy lets pass."""
 
 
 class Alertmanager:
@@ -28,9 +33,12 @@ class Alertmanager:
         self.headers = link.connection.headers
         self.auth = link.connection.auth
 
-    def active(self) -> frozenset[str]:
-        """Return the fingerprints of alerts that are neither resolved, silenced nor inhibited."""
-        answer = self._ask("GET", params=_ACTIVE)
+    def active(self, labels: Mapping[str, str] | None = None) -> frozenset[str]:
+        """Return the fingerprints of alerts that are neither resolved, silenced nor inhibited.
+
+        labels: only of alerts that have them; of all where they cannot be said in a question of bearable length.
+        """
+        answer = self._ask("GET", params={**_ACTIVE, "filter": _matchers(labels or {})})
         try:
             return frozenset(str(alert["fingerprint"]) for alert in orjson.loads(answer.content))
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
@@ -57,3 +65,10 @@ class Alertmanager:
         if answer.status_code != requests.codes.ok:
             raise AlertmanagerError(f"{self.config.url} answered {answer.status_code}: {answer.text[:200]}")
         return answer
+
+
+def _matchers(labels: Mapping[str, str]) -> list[str]:
+    """Return labels as Alertmanager's matchers; none, which matches all, if a name is not of the classic form."""
+    found = [f'{name}="{value.translate(_ESCAPED)}"' for name, value in labels.items()]
+    plain = all(_NAME.fullmatch(name) for name in labels)
+    return found if plain and sum(map(len, found)) <= _LONGEST else []

@@ -100,7 +100,7 @@ def look(case: Remediation, policies: Sequence[Policy], tools: Tools, now: float
 def _answers(case: Remediation, policy: Policy, tools: Tools, now: float) -> Iterator[dict[str, Any]]:
     """Yield what each condition says, up to the first that does not hold."""
     if not policy.when:
-        active = tools.questions.is_active(case.fingerprint, case.created_at, now)
+        active = tools.questions.is_active(case, now)
         yield {"condition": "the alert is active", "holds": active}
     for condition in conditions(policy, target_of(case)):
         answer = tools.questions.instant(condition.query, now)

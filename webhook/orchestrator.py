@@ -1,4 +1,4 @@
-"""Moves remediations through the table of states: `step(now)` takes all that are due, and moves each by one way.
+"""Moves remediations through the table of states: `step(now)` moves each that is due as far as it goes.
 
 Each state has a stage, a function that decides and writes nothing. Effects run in workers; their outcomes are
 collected, and written, by the thread that steps. One orchestrator may work on a SQLite file at a time (see loop.py);
@@ -22,7 +22,7 @@ from presagio.webhook.moves import Arrival, Move, Run, Stay
 from presagio.webhook.payload import PayloadError
 from presagio.webhook.records import Without
 from presagio.webhook.replica import Claims
-from presagio.webhook.states import SELF_TIMED, Reason, State
+from presagio.webhook.states import SELF_TIMED, TERMINAL, Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, escalate
 
@@ -96,7 +96,10 @@ class InFlight:
 
 
 class Orchestrator:
-    """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended."""
+    """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended.
+
+    stretch: moves of one remediation until the others have their turn. From the alert to the attempt there are four.
+    """
 
     def __init__(
         self,
@@ -108,6 +111,7 @@ class Orchestrator:
         observer: Observer,
         log: Log,
         on_outcome: Callable[[], None] = lambda: None,
+        stretch: int = 8,
     ) -> None:
         self.ledger = ledger
         self.inbox = inbox
@@ -117,12 +121,14 @@ class Orchestrator:
         self.observer = observer
         self.log = log
         self.on_outcome = on_outcome
+        self.stretch = stretch
         self._in_flight: dict[int, InFlight] = {}
         self._abandoned: list[Future[object]] = []
 
     def step(self, now: float) -> int:
-        """Move each due remediation by one transition; return how much was done. Raises SQLAlchemyError."""
+        """Move each due remediation until it has to wait; return how much was done. Raises SQLAlchemyError."""
         self.tools.questions.begin()
+        self.tools.standing.begin()
         done = self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
         return done + sum(self._advance(case, now) for case in self.tools.records.observable(now))
 
@@ -147,7 +153,7 @@ class Orchestrator:
         else:
             self._abandoned.append(future)
             move = _overdue(case, self.tools, now)
-        moved = self._commit(case, move, now)
+        moved, _ = self._commit(case, move, now)
         del self._in_flight[case.id]  # only now: what cannot be written yet is not forgotten
         return moved
 
@@ -176,18 +182,26 @@ class Orchestrator:
         return Without(list(self._in_flight), () if self._has_room() else tuple(_NEEDS_A_WORKER))
 
     def _has_room(self) -> bool:
+        """Return whether a worker is free; one that has ended is, though its outcome is not written yet."""
         self._abandoned = [future for future in self._abandoned if not future.done()]
-        return len(self._in_flight) + len(self._abandoned) < self.tools.timers.workers
+        busy = sum(not one.future.done() for one in self._in_flight.values())
+        return busy + len(self._abandoned) < self.tools.timers.workers
 
     def _advance(self, case: Remediation, now: float) -> int:
-        if case.state in _NEEDS_A_WORKER and not self._has_room():
-            self.claims.give_back(case)
-            return 0
-        decision = self._decide(case, now)
-        if isinstance(decision, Run):
-            self._run(case)
-            return 1
-        return self._commit(case, decision, now)
+        """Move one remediation, each time in a transaction of its own, until it has to wait for something."""
+        done = 0
+        following: Remediation | None = case
+        while following is not None and done < self.stretch:
+            if following.state in _NEEDS_A_WORKER and not self._has_room():
+                self.claims.give_back(following)
+                break
+            decision = self._decide(following, now)
+            if isinstance(decision, Run):
+                self._run(following)
+                return done + 1
+            moved, following = self._commit(following, decision, now)
+            done += moved
+        return done
 
     def _decide(self, case: Remediation, now: float) -> Move | Stay | Run:
         late = now >= case.deadline
@@ -203,24 +217,28 @@ class Orchestrator:
                 return escalate(case, Reason.DEADLINE, error=str(error))
             return Stay(min(now + _AFTER_A_FAILURE, case.deadline))
 
-    def _commit(self, case: Remediation, decision: Move | Stay, now: float) -> int:
+    def _commit(self, case: Remediation, decision: Move | Stay, now: float) -> tuple[int, Remediation | None]:
+        """Write a decision; return how much that was, and the remediation if it may go on at once."""
         try:
             return self._stay(case, decision, now) if isinstance(decision, Stay) else self._move(case, decision, now)
         except ConflictError as error:
             self.log.warning("transition lost", remediation=case.id, state=case.state.value, error=str(error))
-            return 0
+            return 0, None
 
-    def _stay(self, case: Remediation, stay: Stay, now: float) -> int:
-        self.ledger.stay(case, stay)
-        return int(stay.not_before <= now)
+    def _stay(self, case: Remediation, stay: Stay, now: float) -> tuple[int, Remediation | None]:
+        after = self.ledger.stay(case, stay)
+        return (1, after) if stay.not_before <= now else (0, None)
 
-    def _move(self, case: Remediation, move: Move, now: float) -> int:
+    def _move(self, case: Remediation, move: Move, now: float) -> tuple[int, Remediation | None]:
         after = self.ledger.move(case, move, now)
         self.observer.moved(case, move, after)
         self._tell(after, case.state)
+        if move.budget is not None:
+            self.tools.standing.begin()
         if move.to in _RUN_ON_ENTRY:
             self._run(after)
-        return 1
+            return 1, None
+        return 1, None if move.to in TERMINAL or after.not_before > now else after
 
     def _run(self, case: Remediation) -> None:
         future = self.workers.submit(self._fenced, case)

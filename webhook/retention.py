@@ -60,7 +60,7 @@ class Keeper:
             if known is None:  # another replica was faster
                 return 0
             facts = {"through": last, "hmac": known.hmac, "from": first}
-            self.ledger.append(session, Row(None, "", REMOVED, "retention", ORCHESTRATOR, facts), now)
+            self.ledger.append(session.connection(), Row(None, "", REMOVED, "retention", ORCHESTRATOR, facts), now)
             _forget(session, last)
         self.log.info("old rows removed", first=first, last=last)
         return last - first + 1

@@ -33,6 +33,7 @@ from presagio.webhook.questions import Questions, Source
 from presagio.webhook.records import Records
 from presagio.webhook.replica import Replica
 from presagio.webhook.retention import Keeper
+from presagio.webhook.standing import Standing
 from presagio.webhook.tools import Tools
 
 _KEY = "ledger.key"
@@ -104,7 +105,14 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     prometheus, alertmanager = Prometheus(config.prometheus), Alertmanager(config.alertmanager)
     questions = Questions(Prometheus(config.prometheus), alertmanager)
     tools = Tools(
-        config.policies, records, questions, base.load, config.timers, lambda: secrets.token_hex(4), config.guards
+        config.policies,
+        records,
+        Standing(records),
+        questions,
+        base.load,
+        config.timers,
+        lambda: secrets.token_hex(4),
+        config.guards,
     )
     workers = ThreadPoolExecutor(config.timers.workers, "action")
     log = get_log("orchestrator")
