@@ -20,6 +20,9 @@ from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
 from presagio.webhook.states import IN_HAND, TERMINAL, Reason, State, allowed
 from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch, table
 
+Decided = tuple[Remediation, Move | Stay]
+"""A remediation, and what a stage decided of it."""
+
 ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
 
@@ -56,6 +59,26 @@ class Row:
     facts: Facts
 
 
+@dataclass
+class Page:
+    """One transaction on the chain: rows are added one after another, and its head is written once, at the end."""
+
+    connection: Connection
+    key: bytes
+    seq: int
+    seal: str
+
+    def add(self, said: Row, now: float) -> None:
+        """Add an audit row: the chain's next."""
+        values = {
+            "seq": self.seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
+            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
+            "previous": self.seal,
+        }  # fmt: skip
+        self.seq, self.seal = self.seq + 1, chain.seal(Audit(**values), self.key)
+        self.connection.execute(_APPEND, {**values, "hmac": self.seal})
+
+
 class Ledger:
     """Writes. Any number of threads may share one; what reads only is in records.py.
 
@@ -68,14 +91,25 @@ class Ledger:
         self.key = key
         self.patience = patience
 
+    @contextmanager
+    def page(self) -> Iterator[Page]:
+        """Open a transaction on the chain."""
+        with self.engine.begin() as connection:
+            # The head of the chain first, always: who held another row and waited for it might be waited for.
+            page = Page(connection, self.key, *connection.execute(_HEAD).one())
+            begun = page.seq
+            yield page
+            if page.seq > begun:
+                connection.execute(_ADVANCE, {"seq": page.seq, "hmac": page.seal})
+
     def open(self, notification: Notification, arrivals: Iterable[Arrival], now: float) -> None:
         """Turn a notification into remediations in RECEIVED, one for each alert. Raises ConflictError if it was."""
-        with self.engine.begin() as connection:
-            _open(connection, notification.id, now)
+        with self.page() as page:
+            _open(page.connection, notification.id, now)
             for arrival in arrivals:
-                done = connection.execute(_RECEIVE, self._received(notification.id, arrival, now))
+                done = page.connection.execute(_RECEIVE, self._received(notification.id, arrival, now))
                 row = _row(done.inserted_primary_key[0], "", ORCHESTRATOR, _notified(arrival))  # type: ignore[index] # one
-                self.append(connection, row, now)
+                page.add(row, now)
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> dict[str, Any]:
         return {
@@ -89,47 +123,36 @@ class Ledger:
 
         Raises ConflictError, and writes nothing, if it is no longer in the state and revision of `case`.
         """
-        if not allowed(case.state, move.to):
-            raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
-        columns = _columns(case, move, now)
-        with _claims(case, move.changes), self.engine.begin() as connection:
-            # The head of the chain first, always: who held another row and waited for it might be waited for.
-            self.append(connection, _row(case.id, case.state.value, who, move), now)
-            _set(connection, case, columns)
-            consequences(connection, case, move, now)
-        return _after(case, columns)
+        with self.page() as page:
+            return _move(page, case, move, now, who)
 
     def stay(self, case: Remediation, stay: Stay) -> Remediation:
         """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
-        columns = {**stay.changes, "not_before": stay.not_before, "worker": None}
-        with _claims(case, stay.changes), self.engine.begin() as connection:
-            _set(connection, case, columns)
-        return _after(case, columns)
+        with self.engine.begin() as connection:
+            return _stay(connection, case, stay)
 
-    def append(self, connection: Connection, said: Row, now: float) -> None:
-        """Add an audit row in a transaction that is open: the chain's next."""
-        seq, previous = connection.execute(_HEAD).one()
-        values = {
-            "seq": seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
-            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
-            "previous": previous,
-        }  # fmt: skip
-        seal = chain.seal(Audit(**values), self.key)
-        connection.execute(_APPEND, {**values, "hmac": seal})
-        connection.execute(_ADVANCE, {"seq": seq + 1, "hmac": seal})
+    def write(self, decided: Iterable[Decided], now: float) -> list[Remediation]:
+        """Write what was decided of several remediations, all in one transaction, and return them as they are then.
+
+        Each transition is as whole as in a transaction of its own: it is there with all it brings, or not at all.
+        What is shared is the wait for the disk. Raises ConflictError, and writes nothing, if one is in the way.
+        """
+        with self.page() as page:
+            return [
+                _move(page, case, decision, now, ORCHESTRATOR) if isinstance(decision, Move)
+                else _stay(page.connection, case, decision)
+                for case, decision in decided
+            ]  # fmt: skip
 
     def switch(self, name: str, on: bool, who: str, note: str, now: float) -> None:
         """Turn a switch on or off; the ledger tells who did."""
-        with Session(self.engine) as session, session.begin():
-            said = f"{name} {'on' if on else 'off'}"
-            self.append(
-                session.connection(),
-                Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}),
-                now,
-            )
+        with self.page() as page, Session(page.connection) as session:
+            facts = {"switch": name, "on": on, "note": note}
+            page.add(Row(None, "", f"{name} {'on' if on else 'off'}", "switch", who, facts), now)
             held = session.get(Switch, name)
             since = held.since if held is not None and held.on == on else now
             session.merge(Switch(name=name, on=on, since=since, who=who, note=note))
+            session.flush()
 
     def delivered(self, messages: Sequence[Message], now: float) -> None:
         """Mark messages of the outbox as sent."""
@@ -150,6 +173,24 @@ def _open(connection: Connection, notification: int, now: float) -> None:
     if connection.scalar(_UNOPENED, {"known_id": notification}) is None:
         raise ConflictError(f"notification {notification} was opened meanwhile")
     connection.execute(_OPENED, {"known_id": notification, "opened_at": now})
+
+
+def _move(page: Page, case: Remediation, move: Move, now: float, who: str) -> Remediation:
+    if not allowed(case.state, move.to):
+        raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
+    columns = _columns(case, move, now)
+    with _claims(case, move.changes):
+        page.add(_row(case.id, case.state.value, who, move), now)
+        _set(page.connection, case, columns)
+        consequences(page.connection, case, move, now)
+    return _after(case, columns)
+
+
+def _stay(connection: Connection, case: Remediation, stay: Stay) -> Remediation:
+    columns = {**stay.changes, "not_before": stay.not_before, "worker": None}
+    with _claims(case, stay.changes):
+        _set(connection, case, columns)
+    return _after(case, columns)
 
 
 def _set(connection: Connection, case: Remediation, columns: dict[str, Any]) -> None:

@@ -6,7 +6,10 @@ the transaction that takes it (see consequences.py): a memory of one step is nev
 
 from __future__ import annotations
 
-from presagio.webhook.records import PAUSE, Records
+from collections import Counter
+
+from presagio.webhook.moves import Budget
+from presagio.webhook.records import HOUR, PAUSE, Records
 from presagio.webhook.tables import Switch
 
 _Place = tuple[str | None, int]
@@ -20,11 +23,17 @@ class Standing:
         self._switches: dict[str, Switch] | None = None
         self._alerting: int | None = None
         self._spent: dict[_Place, float | None] = {}
+        self._promised: Counter[str | None] = Counter()
 
     def begin(self) -> None:
-        """Begin a step, or somebody took a place of a budget: forget."""
+        """Begin a step, or what was decided is written now: forget."""
         self._switches = self._alerting = None
         self._spent = {}
+        self._promised = Counter()
+
+    def promise(self, budget: Budget) -> None:
+        """Know of a place that was given away and is not written yet."""
+        self._promised.update((budget.policy, None))
 
     def paused(self) -> Switch | None:
         """Return who paused all acting, if somebody did."""
@@ -40,7 +49,9 @@ class Standing:
 
     def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
         """Return when the `most`-th newest remediation was let to act later than `since`; None if they are fewer."""
-        place = policy, most
-        if place not in self._spent:
-            self._spent[place] = self.records.spent_up(since, policy, most)
-        return self._spent[place]
+        left = most - self._promised[policy]
+        if left <= 0:
+            return since + HOUR
+        if (policy, left) not in self._spent:
+            self._spent[policy, left] = self.records.spent_up(since, policy, left)
+        return self._spent[policy, left]
