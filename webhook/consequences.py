@@ -6,7 +6,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.moves import Budget, Facts, Move
-from presagio.webhook.records import HOUR, PAUSE, place_taken
+from presagio.webhook.records import PAUSE
+from presagio.webhook.statements import HOUR, place_taken
 from presagio.webhook.states import TERMINAL, Outcome, State
 from presagio.webhook.tables import Json, Lease, Member, Message, Remediation, Spending, Switch, Trial, table
 
@@ -114,6 +115,6 @@ def _check_switch(connection: Connection) -> None:
 def _spend(connection: Connection, case: Remediation, budget: Budget, now: float) -> None:
     """Take a place of the budget. The head of the chain is held, so that nobody else counts at the same time."""
     for policy, most in ((budget.policy, budget.max_per_hour), (None, budget.max_per_hour_in_all)):
-        if not most or connection.scalar(place_taken(now - HOUR, policy, most)) is not None:
+        if not most or place_taken(connection, now - HOUR, policy, most) is not None:
             raise ConflictError(f"the budget of {policy or 'all policies'}, {most} an hour, was spent")
     connection.execute(insert(_SPENT), {"remediation_id": case.id, "policy": budget.policy, "spent_at": now})

@@ -12,7 +12,7 @@ from presagio.actions.base import Plan
 from presagio.webhook import blast_radius, windows
 from presagio.webhook.moves import Budget
 from presagio.webhook.policy import Mode, Policy
-from presagio.webhook.records import HOUR
+from presagio.webhook.statements import HOUR
 from presagio.webhook.states import Reason
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools

@@ -100,7 +100,7 @@ class Inbox:
         # It was opened between the two: then this one is news, and is stored.
         return self._alone(row, None) if found is None else Receipt(found, duplicate=True)
 
-    def waiting(self, limit: int = 100) -> list[Notification]:
+    def waiting(self, limit: int = 25) -> list[Notification]:
         """Return those that were not opened yet, the oldest first."""
         with self._read() as session:
             unopened = select(Notification).where(Notification.opened_at.is_(None))

@@ -20,6 +20,9 @@ from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
 from presagio.webhook.states import IN_HAND, TERMINAL, Reason, State, allowed
 from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch, table
 
+Arrived = tuple[Notification, Sequence[Arrival]]
+"""A notification, and the alerts in it."""
+
 Decided = tuple[Remediation, Move | Stay]
 """A remediation, and what a stage decided of it."""
 
@@ -102,14 +105,23 @@ class Ledger:
             if page.seq > begun:
                 connection.execute(_ADVANCE, {"seq": page.seq, "hmac": page.seal})
 
-    def open(self, notification: Notification, arrivals: Iterable[Arrival], now: float) -> None:
-        """Turn a notification into remediations in RECEIVED, one for each alert. Raises ConflictError if it was."""
+    def open(self, arrived: Iterable[Arrived], now: float) -> int:
+        """Turn notifications into remediations in RECEIVED, one for each alert; return how many were opened.
+
+        One that somebody else has opened, or is opening, is left alone.
+        """
         with self.page() as page:
-            _open(page.connection, notification.id, now)
-            for arrival in arrivals:
-                done = page.connection.execute(_RECEIVE, self._received(notification.id, arrival, now))
-                row = _row(done.inserted_primary_key[0], "", ORCHESTRATOR, _notified(arrival))  # type: ignore[index] # one
-                page.add(row, now)
+            return sum(self._open(page, notification.id, arrivals, now) for notification, arrivals in arrived)
+
+    def _open(self, page: Page, notification: int, arrivals: Iterable[Arrival], now: float) -> bool:
+        if page.connection.scalar(_UNOPENED, {"known_id": notification}) is None:
+            return False
+        page.connection.execute(_OPENED, {"known_id": notification, "opened_at": now})
+        for arrival in arrivals:
+            done = page.connection.execute(_RECEIVE, self._received(notification, arrival, now))
+            row = _row(done.inserted_primary_key[0], "", ORCHESTRATOR, _notified(arrival))  # type: ignore[index] # one
+            page.add(row, now)
+        return True
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> dict[str, Any]:
         return {
@@ -167,12 +179,6 @@ def _row(remediation: int, source: str, who: str, move: Move) -> Row:
 
 def _notified(arrival: Arrival) -> Move:
     return Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert)
-
-
-def _open(connection: Connection, notification: int, now: float) -> None:
-    if connection.scalar(_UNOPENED, {"known_id": notification}) is None:
-        raise ConflictError(f"notification {notification} was opened meanwhile")
-    connection.execute(_OPENED, {"known_id": notification, "opened_at": now})
 
 
 def _move(page: Page, case: Remediation, move: Move, now: float, who: str) -> Remediation:

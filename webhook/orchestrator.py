@@ -7,54 +7,36 @@ on PostgreSQL each takes what the others have not (see replica.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from sqlalchemy.exc import IntegrityError
 
 from presagio.toolkit.log import Log
-from presagio.webhook import aftermath, approval, evaluation, execution, intake, observation, verify
+from presagio.webhook import intake, observation
 from presagio.webhook.effects import NEEDS_A_WORKER, RUN_ON_ENTRY, Effects, Workers, outcome
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Decided, Ledger
 from presagio.webhook.moves import Arrival, Move, Run, Stay
 from presagio.webhook.payload import PayloadError
-from presagio.webhook.records import Without
 from presagio.webhook.replica import Claims
+from presagio.webhook.stages import ASKS, STAGES
+from presagio.webhook.statements import Without
 from presagio.webhook.states import SELF_TIMED, TERMINAL, Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, escalate
 
-Stage = Callable[[Remediation, Tools, float], Move | Stay | Run]
-
-STAGES: Mapping[State, Stage] = {
-    State.RECEIVED: intake.admit,
-    State.EVALUATING: evaluation.evaluate,
-    State.BLOCKED: evaluation.retry,
-    State.PLANNED: execution.release,
-    State.AWAITING_APPROVAL: approval.wait,
-    State.READY: execution.begin,
-    State.INTENT: execution.recover,
-    State.UNKNOWN: execution.ask,
-    State.NOT_APPLIED: execution.back_off,
-    State.APPLIED: verify.settle,
-    State.SETTLING: verify.start,
-    State.VERIFYING: verify.watch,
-    State.VERIFIED: aftermath.verified,
-    State.INEFFECTIVE: aftermath.ineffective,
-    State.SUPERSEDED: aftermath.superseded,
-    State.INCONCLUSIVE: aftermath.inconclusive,
-    State.ROLLING_BACK: aftermath.resume,
-    State.ROLLED_BACK: aftermath.rolled_back,
-    State.NEXT_RUNG: aftermath.next_rung,
-    State.HOLDDOWN: aftermath.hold,
-    State.CLOSED: observation.observe,
-}
-"""What decides in each state that is due and that no worker of ours is busy with."""
-
-
 _AFTER_A_FAILURE = 30.0
+
+
+class AtOnce(Protocol):
+    """Calls a function for several, perhaps at once; the results come in order."""
+
+    def __call__(
+        self, call: Callable[[Remediation], Move | Stay | Run], cases: Sequence[Remediation], /
+    ) -> Iterable[Move | Stay | Run]:
+        """Return what `call` gives for each."""
 
 
 class Observer(Protocol):
@@ -68,6 +50,7 @@ class Orchestrator:
     """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended.
 
     stretch: moves of one remediation until the others have their turn. From the alert to the attempt there are four.
+    at_once: calls a function for each of several remediations, as `map` of a pool of threads does.
     """
 
     def __init__(
@@ -81,6 +64,7 @@ class Orchestrator:
         log: Log,
         on_outcome: Callable[[], None] = lambda: None,
         stretch: int = 8,
+        at_once: AtOnce = map,
     ) -> None:
         self.ledger = ledger
         self.inbox = inbox
@@ -89,6 +73,7 @@ class Orchestrator:
         self.observer = observer
         self.log = log
         self.stretch = stretch
+        self.at_once = at_once
         self.effects = Effects(tools, claims, workers, on_outcome)
 
     def step(self, now: float) -> int:
@@ -116,14 +101,8 @@ class Orchestrator:
         return done
 
     def _open(self, now: float) -> int:
-        return sum(self._open_one(notification, now) for notification in self.inbox.waiting())
-
-    def _open_one(self, notification: Notification, now: float) -> int:
-        try:
-            self.ledger.open(notification, self._arrivals(notification), now)
-        except ConflictError:  # another replica was faster
-            return 0
-        return 1
+        waiting = self.inbox.waiting()
+        return self.ledger.open([(one, self._arrivals(one)) for one in waiting], now) if waiting else 0
 
     def _arrivals(self, notification: Notification) -> list[Arrival]:
         try:
@@ -155,12 +134,13 @@ class Orchestrator:
         """Decide on each; return how many effects were begun, what is to be written, and who must wait for that."""
         run, decided, later = 0, list[Decided](), list[Remediation]()
         room, claimed = self.effects.room(), set[str]()
+        known = self._asked([case for case in cases if case.state in ASKS], now)
         for case in cases:
             if case.state in NEEDS_A_WORKER and room <= 0:
                 self.claims.give_back(case)
                 continue
             room -= case.state in NEEDS_A_WORKER
-            decision = self._decide(case, now)
+            decision = known.get(case.id) or self._decide(case, now)
             if isinstance(decision, Run):
                 self.effects.run(case)
                 run += 1
@@ -171,6 +151,11 @@ class Orchestrator:
                 self._promise(decision)
                 decided.append((case, decision))
         return run, decided, later
+
+    def _asked(self, cases: Sequence[Remediation], now: float) -> dict[int, Move | Stay | Run]:
+        """Decide where the world is asked: several at once, since most of it is waiting."""
+        decisions = self.at_once(lambda case: self._decide(case, now), cases)
+        return {case.id: decision for case, decision in zip(cases, decisions, strict=True)}
 
     def _promise(self, decision: Move | Stay) -> None:
         """Let those who are decided on next know what this one takes, before it is written."""

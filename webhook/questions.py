@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -47,7 +48,10 @@ class Heard:
 
 
 class Questions:
-    """Asks. Within one step of the orchestrator, who was found to be down is not asked again."""
+    """Asks. Within one step of the orchestrator, who was found to be down is not asked again.
+
+    Any number of threads may ask.
+    """
 
     def __init__(self, prometheus: Source, alertmanager: Alerts) -> None:
         self.prometheus = prometheus
@@ -57,6 +61,7 @@ class Questions:
         self._all: Heard | None = None
         self._one: dict[str, Heard] = {}
         self._step = self._asked = 0
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Begin a step: forget who was down."""
@@ -79,6 +84,10 @@ class Questions:
 
     def is_active(self, case: Remediation, now: float) -> bool:
         """Return whether Alertmanager has the alert, neither silenced nor inhibited. Raises AlertmanagerError."""
+        with self._lock:
+            return self._is_active(case, now)
+
+    def _is_active(self, case: Remediation, now: float) -> bool:
         if self._unanswered:
             raise self._unanswered
         for heard in (self._all, self._one.get(case.fingerprint)):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from presagio.webhook.moves import Budget
-from presagio.webhook.records import HOUR, PAUSE, Records
+from presagio.webhook.records import PAUSE, Records
+from presagio.webhook.statements import HOUR
 from presagio.webhook.tables import Switch
 
 _Place = tuple[str | None, int]

@@ -37,6 +37,8 @@ from presagio.webhook.standing import Standing
 from presagio.webhook.tools import Tools
 
 _KEY = "ledger.key"
+_ASKING = 4
+"""Questions to Prometheus, Alertmanager and targets at a time."""
 _LOCK = "orchestrator.lock"
 
 
@@ -117,7 +119,10 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     workers = ThreadPoolExecutor(config.timers.workers, "action")
     log = get_log("orchestrator")
     replica = None if config.ledger.url is None else Replica(engine, _name(), get_log("replica"))
-    machine = Orchestrator(writer, inbox, tools, replica or records, workers, metrics, log, on_outcome=news.set)
+    asking = ThreadPoolExecutor(_ASKING, "asking")
+    machine = Orchestrator(
+        writer, inbox, tools, replica or records, workers, metrics, log, on_outcome=news.set, at_once=asking.map
+    )
     courier = Courier(writer, records, alertmanager, get_log("courier"), config.external_url)
     kept = config.ledger
     keeper = Keeper(writer, kept.retention, kept.archive, get_log("retention")) if kept.retention else None

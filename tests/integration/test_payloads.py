@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from http_server import HttpServer, serving
 from servers import Alertmanager, wait_until
 
 from presagio.webhook import payload
+from presagio.webhook.alertmanager import Alertmanager as Client
+from presagio.webhook.config import AlertmanagerConfig
 
 LABELS = {"alertname": "HighLatency", "service_id": "shop/cart", "quote": 'a"b\\c\n', "ümlaut": "ä"}
 ALERT = {
@@ -54,6 +57,11 @@ def test_firing_and_resolved(alertmanager_binary: Path, workdir: Path, receiver:
         assert alert.annotations["summary"] == "p99 is 2.1 s"
         assert len(alert.annotations["long"]) == payload.MAX_ANNOTATION
         assert [one["fingerprint"] for one in alertmanager.alerts()] == [alert.fingerprint]
+
+        # asked about it by its labels, whatever is in them, as about all
+        client = Client(AlertmanagerConfig(url=alertmanager.url))
+        assert client.active(given["labels"]) == client.active() == {alert.fingerprint}
+        assert client.active({"alertname": "HighLatency", "service_id": "shop"}) == frozenset()
 
         alertmanager.send([{**given, "endsAt": "2026-01-02T04:00:00Z"}])
         resolved = sent(receiver, "resolved").alerts[0]

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from http_server import HttpServer, serving
@@ -28,6 +29,21 @@ def test_it_asks_for_what_is_active_and_neither_silenced_nor_inhibited(server: H
     server.told.body = json.dumps([{"fingerprint": "a", "labels": {}}, {"fingerprint": "b"}]).encode()
     assert client(server).active() == {"a", "b"}
     assert server.asked[0].path == "/api/v2/alerts?active=true&silenced=false&inhibited=false"
+
+
+@pytest.mark.parametrize(
+    ("labels", "filters"),
+    [
+        ({"alertname": "Slow", "service_id": 'a"b\\c\nd'}, ['alertname="Slow"', 'service_id="a\\"b\\\\c\\nd"']),
+        ({"alertname": "Slow", "ümlaut": "x"}, []),
+        ({"alertname": "Slow", "long": "x" * 5000}, []),
+    ],
+)
+def test_it_asks_about_one_alert_by_its_labels_if_they_can_be_said(
+    server: HttpServer, labels: dict[str, str], filters: list[str]
+) -> None:
+    client(server).active(labels)
+    assert parse_qs(urlsplit(server.asked[0].path).query).get("filter", []) == filters
 
 
 def test_it_says_who_we_are(server: HttpServer, tmp_path: Path) -> None:
