@@ -11,7 +11,7 @@ from presagio.webhook.errors import AlertmanagerError
 
 _FRESH_SECONDS = 2.0
 _SHOWN = 5
-_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE)
+_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
 
 
 class Source(Protocol):
