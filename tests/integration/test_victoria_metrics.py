@@ -79,10 +79,10 @@ def warm(server: Prometheus | VictoriaMetrics) -> Found:
 
 
 def live(server: VictoriaMetrics) -> Found:
-    """Return all scores of being there from the first moment on."""
+    """Return all scores of being there for the last part, in which a service fails and another vanishes."""
     found: Found = {}
-    parts = evaluations(server, 0)
-    for moment in times():
+    parts = evaluations(server, END - BEGIN)
+    for moment in times(first=SAMPLES // 2):
         for part in parts:
             collect(part.advance(moment), found)
     return found
