@@ -82,11 +82,11 @@ record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS=
 	@PYTHONPATH=benchmarks:demo $(BIN)/python -P -m faults --out $(OUT) $(ARGS)
 
 servers: ## get the servers of both generations into build/servers
-	@$(PYTHON) demo/packages.py install system forky databases
+	@$(PYTHON) demo/packages.py install system forky databases victoria
 
 servers-if-possible: $(INSTALLED)
 	$(call heading,servers)
-	@$(PYTHON) demo/packages.py install system forky databases || test "$$CI" != true
+	@$(PYTHON) demo/packages.py install system forky databases victoria || test "$$CI" != true
 	@$(PYTHON) demo/packages.py where
 
 where: ## show which servers are used, from where, and their versions

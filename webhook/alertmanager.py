@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import requests
 
-from presagio.toolkit.prometheus import Prometheus
+from presagio.toolkit.link_auth import Auth
+from presagio.toolkit.prometheus import session_of
 from presagio.toolkit.secrets import SecretError
 from presagio.webhook.config import AlertmanagerConfig
 from presagio.webhook.errors import AlertmanagerError
@@ -28,10 +29,8 @@ class Alertmanager:
     def __init__(self, config: AlertmanagerConfig, session: requests.Session | None = None) -> None:
         self.config = config
         # Authentication, certificates and tenant are configured, and done, as they are for Prometheus.
-        link = Prometheus(config, session)
-        self.session = link.session
-        self.headers = link.connection.headers
-        self.auth = link.connection.auth
+        self.session = session_of(config, session)
+        self.auth = Auth(config)
 
     def active(self, labels: Mapping[str, str] | None = None) -> frozenset[str]:
         """Return the fingerprints of alerts that are neither resolved, silenced nor inhibited.
@@ -55,8 +54,7 @@ class Alertmanager:
         url, timeout = f"{self.config.url}{_ALERTS}", self.config.timeout
         try:
             answer = self.session.request(
-                method, url, headers={**(self.headers or {}), **(headers or {})}, auth=self.auth, timeout=timeout,
-                allow_redirects=False, **body,
+                method, url, headers=headers, auth=self.auth, timeout=timeout, allow_redirects=False, **body
             )  # fmt: skip
         except requests.RequestException as error:
             raise AlertmanagerError(f"{self.config.url} cannot be asked: {error}") from error

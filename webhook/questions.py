@@ -18,7 +18,7 @@ _FEW = 5
 """Alerts in a step that Alertmanager is asked about one by one; from then on all at once, which it has to write."""
 _REMEMBERED = 1000
 _SHOWN = 5
-_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE)
+_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
 
 
 class Source(Protocol):
