@@ -20,7 +20,7 @@ CHART = ROOT / "helm" / "presagio"
 def run(helm: Path, values: Path) -> bool:
     """Lint and render with one file of values; print a line, or what is wrong; tell if it passed."""
     for words in (["lint", "--strict"], ["template", "presagio"]):
-        argv = [helm, *words, CHART, "--values", values, "--namespace", "monitoring"]
+        argv: list[str | Path] = [helm, *words, CHART, "--values", values, "--namespace", "monitoring"]
         answer = subprocess.run(argv, capture_output=True, text=True, check=False)
         if answer.returncode:
             print(

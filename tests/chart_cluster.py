@@ -7,6 +7,7 @@ from typing import Any
 import requests
 from controlplane import ADMIN, ControlPlane
 from helm_chart import NAMESPACE, Object, helm
+from servers import wait_until
 
 MONITORING = "/apis/monitoring.coreos.com/v1"
 
@@ -126,3 +127,15 @@ class Cluster:
     def pods(self, component: str) -> list[Any]:
         found = self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods")
         return [one for one in found if one["metadata"]["labels"]["app.kubernetes.io/component"] == component]
+
+
+def prepared(plane: ControlPlane, folder: Path) -> Cluster:
+    """Return a cluster that has the operator's definitions and some namespaces; helm keeps its own in `folder`."""
+    cluster = Cluster(plane, folder)
+    for one in DEFINITIONS:
+        cluster.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", one)
+    for name in (NAMESPACE, "shop", "bank"):
+        cluster.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    for plural in ("servicemonitors", "prometheusrules"):
+        wait_until(lambda plural=plural: cluster.api.get(f"{MONITORING}/{plural}"), f"the definition of {plural}")
+    return cluster

@@ -72,7 +72,7 @@ def pods(objects: Iterable[Object]) -> list[Object]:
 
 
 def mounted(objects: Iterable[Object], component: str, folder: Path) -> Path:
-    """Write what a component's pod sees at /etc/presagio, each secret as `secret of FILE`; return the folder."""
+    """Write what a component's pod sees at /etc/presagio, each secret as `secret-of-FILE`; return the folder."""
     known = list(objects)
     workload = {"exporter": "StatefulSet", "webhook": "Deployment"}[component]
     pod = only(known, workload, component)["spec"]["template"]["spec"]
@@ -81,7 +81,7 @@ def mounted(objects: Iterable[Object], component: str, folder: Path) -> Path:
         if "configMap" in source:
             data: Mapping[str, str] = only(known, "ConfigMap", source["configMap"]["name"])["data"]
         else:
-            data = {item["path"]: f"secret of {item['path']}" for item in source["secret"]["items"]}
+            data = {item["path"]: f"secret-of-{item['path'].replace('/', '-')}" for item in source["secret"]["items"]}
         for name, text in data.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from chart_cluster import DEFINITIONS, MONITORING, Cluster
-from controlplane import ControlPlane, deployment, use
+from chart_cluster import Cluster, prepared
+from controlplane import ADMIN, ControlPlane, deployment, use
 from helm_chart import CHART, CI, NAMESPACE, ROOT, Object, arguments, kinds, mounted, of, only, render
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Process, Prometheus, answers_http, free_port, scrape, wait_until
@@ -59,15 +59,7 @@ VALUES: Mapping[str, Any] = {
 
 @pytest.fixture(scope="module")
 def empty(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """A cluster that has the operator's definitions and some namespaces."""
-    cluster = Cluster(control_plane, tmp_path_factory.mktemp("helm"))
-    for one in DEFINITIONS:
-        cluster.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", one)
-    for name in (NAMESPACE, "shop", "bank"):
-        cluster.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    for plural in ("servicemonitors", "prometheusrules"):
-        wait_until(lambda plural=plural: cluster.api.get(f"{MONITORING}/{plural}"), f"the definition of {plural}")
-    return cluster
+    return prepared(control_plane, tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture
@@ -242,13 +234,15 @@ def test_the_exporter_may_do_nothing(installed: Cluster) -> None:
 
 
 def test_its_own_token_restarts_where_it_may_and_nowhere_else(
-    installed: Cluster, monkeypatch: pytest.MonkeyPatch
+    installed: Cluster, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for space in ("shop", "default"):
         installed.api.post(f"/apis/apps/v1/namespaces/{space}/deployments", deployment("web", 2))
     account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{RELEASE}-webhook"
     token = installed.api.post(f"{account}/token", {"spec": {"audiences": ["https://kubernetes.test"]}})
-    use(installed.plane.kubeconfig(token["status"]["token"]), monkeypatch)
+    own = installed.plane.kubeconfig().read_text().replace(ADMIN, token["status"]["token"])
+    (workdir / "kubeconfig").write_text(own)
+    use(workdir / "kubeconfig", monkeypatch)
     action = base.load("kubernetes.restart")
     plan = action.plan(Target("web", {}), action.Params(deployment="web", namespace="shop"))
     action.apply(plan, "a-1")
@@ -291,6 +285,8 @@ def scored(page: str) -> list[tuple[tuple[str, str], ...]]:
     ]
 
 
+# of one generation: how we speak to each is tested elsewhere
+@pytest.mark.parametrize("generation", ["forky"], indirect=True)
 def test_what_the_containers_run_runs(installed: Cluster, prometheus_binary: Path, workdir: Path) -> None:
     """Two shards and a webhook as the cluster has them, beside a real Prometheus; and the pod of `helm test`."""
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(8)]  # nobody is there: `up` is 0
