@@ -97,6 +97,7 @@ servers-if-possible: $(INSTALLED)
 
 where: ## show which servers are used, from where, and their versions
 	@$(PYTHON) demo/packages.py where
+	@$(PYTHON) demo/helm_tools.py where
 
 clean: ## remove all that was made: virtual environment, servers, caches
 	rm -rf $(VENV) build dist presagio.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,6 +1,7 @@
 """A control plane with the operator's definitions, as helm and the tests of the chart see it."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,5 +138,5 @@ def prepared(plane: ControlPlane, folder: Path) -> Cluster:
     for name in (NAMESPACE, "shop", "bank"):
         cluster.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
     for plural in ("servicemonitors", "prometheusrules"):
-        wait_until(lambda plural=plural: cluster.api.get(f"{MONITORING}/{plural}"), f"the definition of {plural}")
+        wait_until(partial(cluster.api.get, f"{MONITORING}/{plural}"), f"the definition of {plural}")
     return cluster

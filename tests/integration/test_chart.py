@@ -268,7 +268,7 @@ class Pod(Process):
         ]
         words = [word.replace(":8000", f"127.0.0.1:{self.port}") for word in words]
         words = [word.replace(":3001", f"127.0.0.1:{self.port}") for word in words]
-        argv = [Path(sys.executable).with_name("presagio"), *words]
+        argv: list[str | Path] = [Path(sys.executable).with_name("presagio"), *words]
         super().__init__(argv, folder, name=component, ready=answers_http(f"{self.url}/-/ready"))
 
     def page(self) -> str:

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from controlplane import ControlPlane
 from helm_chart import NAMESPACE, ROOT, kinds, only, tool
 
 from presagio.exporter import config as exporter_config
+from presagio.toolkit.schema import ConfigFile
 from presagio.webhook import config as webhook_config
 
 pytestmark = [
@@ -88,7 +90,8 @@ def test_what_is_left_out_is_what_needs_a_node() -> None:
 
 def test_the_servers_take_the_guide_s_configuration(workdir: Path) -> None:
     values = yaml.safe_load(file("presagio-values.yaml"))
-    for component, kind in {"exporter": exporter_config.FILE, "webhook": webhook_config.FILE}.items():
+    kinds_of: dict[str, ConfigFile[Any]] = {"exporter": exporter_config.FILE, "webhook": webhook_config.FILE}
+    for component, kind in kinds_of.items():
         path = workdir / f"{component}.yml"
         path.write_text(yaml.safe_dump({**values[component]["config"], "api": {"authentication": "none"}}))
         kind.load(path)

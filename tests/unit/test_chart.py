@@ -21,12 +21,13 @@ from helm_chart import arguments as arguments_of
 from presagio.actions import base
 from presagio.exporter import sharding
 from presagio.exporter.commands import ExporterCommand
-from presagio.toolkit.cli import CheckConfig
+from presagio.toolkit import plugins
+from presagio.toolkit.cli import CheckConfig, Command
 from presagio.webhook.commands import RemediationCommand, WebhookCommand
 
 pytestmark = pytest.mark.servers
 
-KEY = {"apiKey": {"existingSecret": "keys"}}
+KEY: dict[str, Any] = {"apiKey": {"existingSecret": "keys"}}
 RULES = sorted((ROOT / "rules").glob("presagio.*.yml"))
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 
@@ -127,7 +128,8 @@ def test_the_servers_take_the_rendered_configuration(
 @each_ci
 def test_the_servers_take_the_rendered_flags(path: Path) -> None:
     objects = rendered(path)
-    for component, command in {"exporter": ExporterCommand(), "webhook": WebhookCommand()}.items():
+    servers: dict[str, Command] = {"exporter": ExporterCommand(), "webhook": WebhookCommand()}
+    for component, command in servers.items():
         if component == "webhook" and not kinds(objects, "Deployment"):
             continue
         parser = argparse.ArgumentParser(exit_on_error=False)
@@ -215,7 +217,7 @@ def test_roles_are_those_that_the_command_prints(
     assert {kind for kind in ("Role", "ClusterRole") if kinds(objects, kind)} != set()
 
 
-@pytest.mark.parametrize("action", [name for name in base.plugins.names(base.plugins.ACTIONS) if "." in name])
+@pytest.mark.parametrize("action", [name for name in plugins.names(plugins.ACTIONS) if "." in name])
 def test_an_action_has_the_rights_that_it_names(action: str) -> None:
     """Each action alone, by its name: nothing of another's rights comes with it."""
     permissions = [one for one in base.load(action).permissions if one.system.startswith("kubernetes")]

@@ -3,6 +3,8 @@
 import argparse
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,9 +16,13 @@ from presagio.exporter import sharding, wiring
 from presagio.exporter.commands import ExporterCommand
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.panel_reader import live_reader, subject
+from presagio.exporter.server import ExporterWing
 from presagio.exporter.sharding import WHOLE, Shard, ShardError, ordinal
 from presagio.toolkit import positions
 from presagio.toolkit.clock import ManualClock
+from presagio.toolkit.log import get_log
+from presagio.toolkit.reloading import ReloadState
+from presagio.toolkit.serve import Context, _Server
 
 SERVICES = [f"shop/service-{number}" for number in range(40)]
 CONFIG = """
@@ -57,7 +63,8 @@ def page(shard: Shard, folder: Path) -> tuple[list[tuple[object, ...]], dict[str
 
 
 def services(samples: list[tuple[object, ...]]) -> set[str]:
-    return {str(dict(sample[1:-1])["service_id"]) for sample in samples}  # type: ignore[arg-type]
+    labels = [tuple(part for part in sample if isinstance(part, tuple)) for sample in samples]
+    return {str(value) for pairs in labels for name, value in pairs if name == "service_id"}
 
 
 @pytest.mark.parametrize("count", [2, 5])
@@ -157,3 +164,22 @@ def test_who_asks_the_wrong_shard_is_told_the_right_one() -> None:
     Shard(2, 4).check(SERVICES[0])
     with pytest.raises(ShardError, match=r"service 'shop/service-0' belongs to shard 2 of 4, and this is shard 1"):
         Shard(1, 4).check(SERVICES[0])
+
+
+def test_the_api_names_the_shard_that_knows_a_service(tmp_path: Path) -> None:
+    server = cast(_Server, SimpleNamespace(state=ReloadState()))
+    arguments = Namespace(storage_path=tmp_path, shard_count=4, shard_index=1)
+    context = Context(arguments, _Server._registry(server), ManualClock(NOW), get_log("test"), lambda: None)
+    exporter = ExporterWing().build(parse(f"{CONFIG}\napi: {{api_key: secret}}"), context)
+    exporter.loop.ready = True
+    client, headers = exporter.app.test_client(), {"X-API-Key": "secret"}
+    body = {"service_id": SERVICES[0], "kind": "fault", "begin": NOW - 600, "end": NOW - 300}
+    for answer in (
+        client.get(f"/api/v1/scores/{SERVICES[0]}", headers=headers),
+        client.post("/api/v1/feedback", json=body, headers=headers),
+    ):
+        told = answer.get_json()
+        assert (answer.status_code, "belongs to shard 2 of 4" in told["error"]) == (404, True), told
+    # its own service it only does not know yet
+    answer = client.get(f"/api/v1/scores/{SERVICES[3]}", headers=headers)
+    assert "has no score now" in answer.get_json()["error"]
