@@ -209,11 +209,11 @@ EVERYBODY = {
 
 
 def test_the_webhook_may_do_what_its_actions_need_and_nothing_else(installed: Cluster) -> None:
-    """Every verb on everything that the server knows: in each namespace acted upon, in our own, in another one."""
+    """Every verb on everything that the server knows: where it acts, in our own namespace, in another, everywhere."""
     user = f"{NAMESPACE}:{RELEASE}-webhook"
     known = [(group, resource, part) for group, resource, part, _ in installed.api.resources()]
     assert len(known) > 60
-    spaces = ("shop", "bank", NAMESPACE, "kube-system", "")
+    spaces = ("shop", NAMESPACE, "kube-system", "")
     asked = [(space, where, verb) for space, where, verb in product(spaces, known, VERBS)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda one: installed.api.may(user, one[2], one[1], one[0]), asked))
@@ -301,8 +301,13 @@ def test_what_the_containers_run_runs(installed: Cluster, prometheus_binary: Pat
         objects = installed.objects()
         names = wait_until(lambda: pod_names(installed, 2), "two exporters")
         with ExitStack() as stack:
-            shards = [stack.enter_context(Pod(objects, "exporter", workdir / name, name)) for name in names]
-            webhook = stack.enter_context(Pod(objects, "webhook", workdir / "webhook", "webhook"))
+            shards = [Pod(objects, "exporter", workdir / name, name) for name in names]
+            webhook = Pod(objects, "webhook", workdir / "webhook", "webhook")
+            for one in (*shards, webhook):
+                one.start()
+                stack.callback(one.stop)
+            for one in (*shards, webhook):
+                one.wait_ready()
             found = wait_until(lambda: all_scored(shards, 8), "a score of each service")
             assert len(set(found)) == len(found)
             services = [{dict(labels)["service_id"] for labels in scored(shard.page())} for shard in shards]
