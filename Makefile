@@ -7,7 +7,7 @@ DATA := ../shared/data
 TRAIN = $(DATA)
 OUT := results.json
 # what is checked beside the package; empty until it has modules
-MODULES := $(foreach folder,demo benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
+MODULES := $(foreach folder,demo benchmarks docs helm tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
 ifndef PYTHON
 PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -18,7 +18,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules chart bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules ## all but the tests: ruff, mypy, import-linter, promtool
+check: servers-if-possible lint types layers rules chart ## all but the tests: ruff, mypy, import-linter, promtool, helm
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -52,6 +52,10 @@ layers: $(INSTALLED) ## import-linter: who may import whom
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
 	@$(PYTHON) demo/check_rules.py
+
+chart: $(INSTALLED) ## helm: lint and render the chart with each of its ci/ values
+	$(call heading,chart)
+	@$(BIN)/python demo/check_chart.py
 
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system
@@ -81,16 +85,19 @@ record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS=
 	@$(PYTHON) demo/packages.py install system databases
 	@PYTHONPATH=benchmarks:demo $(BIN)/python -P -m faults --out $(OUT) $(ARGS)
 
-servers: ## get the servers of both generations into build/servers
+servers: $(INSTALLED) ## get the servers of both generations into build/servers, helm into build/helm
 	@$(PYTHON) demo/packages.py install system forky databases victoria
+	@$(BIN)/python demo/helm_tools.py install
 
 servers-if-possible: $(INSTALLED)
 	$(call heading,servers)
 	@$(PYTHON) demo/packages.py install system forky databases victoria || test "$$CI" != true
+	@$(BIN)/python demo/helm_tools.py install || test "$$CI" != true
 	@$(PYTHON) demo/packages.py where
 
 where: ## show which servers are used, from where, and their versions
 	@$(PYTHON) demo/packages.py where
+	@$(PYTHON) demo/helm_tools.py where
 
 clean: ## remove all that was made: virtual environment, servers, caches
 	rm -rf $(VENV) build dist presagio.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
