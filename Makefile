@@ -14,11 +14,14 @@ PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.1
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
 endif
 
+# the one place that it stands in
+VERSION = $(shell awk '$$1 == "version" { print $$3 }' setup.cfg)
+
 heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules image-lint image bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules ## all but the tests: ruff, mypy, import-linter, promtool
+check: servers-if-possible lint types layers rules image-lint ## all but the tests: ruff, mypy, import-linter, promtool, hadolint
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -52,6 +55,16 @@ layers: $(INSTALLED) ## import-linter: who may import whom
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
 	@$(PYTHON) demo/check_rules.py
+
+image-lint: $(INSTALLED) ## hadolint and docker-compose: check Dockerfile and docker-compose.yml; no engine is needed
+	$(call heading,image)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/docker-compose --env-file .env.example config --quiet
+	@$(BIN)/docker-compose --env-file .env.example -f docker-compose.yml -f docker-compose.dev.yml config --quiet && echo clean
+
+image: ## build the container image, labelled with its version: presagio:VERSION and presagio:local
+	docker build --tag presagio:$(VERSION) --tag presagio:local \
+		--label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) .
 
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system
