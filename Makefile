@@ -7,7 +7,7 @@ DATA := ../shared/data
 TRAIN = $(DATA)
 OUT := results.json
 # what is checked beside the package; empty until it has modules
-MODULES := $(foreach folder,demo benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
+MODULES := $(foreach folder,demo deploy benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
 ifndef PYTHON
 PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.14; do \

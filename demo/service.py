@@ -17,9 +17,9 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus_client import REGISTRY, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 
-LEAK_BYTES_PER_SECOND = int(os.environ.get("LEAK_BYTES_PER_SECOND", 4 << 20))
+LEAK_BYTES_PER_SECOND = int(os.environ.get("LEAK_BYTES_PER_SECOND", "") or 4 << 20))
 REQUESTS_PER_SECOND = 20
 
 requests = Counter("shop_requests", "Requests served.")
@@ -34,7 +34,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Work, or tell how it goes."""
         if self.path == "/metrics":
-            self._answer(generate_latest(REGISTRY))
+            # Prometheus 3 takes no page that does not say what it is
+            self._answer(generate_latest(REGISTRY), CONTENT_TYPE_LATEST)
         else:
             with duration.time():
                 sum(number * number for number in range(2000))
@@ -53,8 +54,9 @@ class Handler(BaseHTTPRequestHandler):
             fault.set()
             self._answer(b"as you wish\n")
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
         self.send_response(200)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -95,8 +95,10 @@ class Container(Process):
 
     def exit_code(self, patience: float = 60.0) -> int:
         """Wait until the container has ended by itself, and return its exit code."""
-        assert self._popen is not None
-        return self._popen.wait(patience)
+        wait_until(lambda: not self.is_alive, f"end of {self.name}", patience)
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        return ended.si_status
 
     def stop(self, grace: float = 60.0) -> None:
         """Ask process 1 to end: the signal of an engine goes to it, not to what started it."""
@@ -125,9 +127,7 @@ def rights(user: str, drops_all: bool, may_gain: bool) -> list[str]:
     return [*words, *([] if may_gain else ["--no-new-privs"])]
 
 
-def build(
-    commands: str, env: Mapping[str, str], mounts: Mounts, files: Mapping[str, str], folder: Path
-) -> str:
+def build(commands: str, env: Mapping[str, str], mounts: Mounts, files: Mapping[str, str], folder: Path) -> str:
     """Run what a RUN says, as root, on this machine's network; return its output. Raises ServerError if it fails."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     spec = {
@@ -173,7 +173,7 @@ class Project:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start everything, in the order of depends_on, and wait until all are healthy: `docker compose up --wait`."""
+        """Start all in the order of depends_on, and wait until they are healthy: `docker compose up --wait`."""
         with ExitStack() as stack:
             stack.enter_context(self.network)
             for name in self._order():
@@ -237,7 +237,9 @@ class Project:
         while not self.is_healthy(name):
             container = self.containers[name]
             if not container.is_alive or time.monotonic() > end:
-                raise ServerError(f"{name} is not healthy within {patience:g} s; its log ends:\n{container.log_tail()}")
+                raise ServerError(
+                    f"{name} is not healthy within {patience:g} s; its log ends:\n{container.log_tail()}"
+                )
             time.sleep(0.2)
 
     def _container(self, name: str) -> Container:

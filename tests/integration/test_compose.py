@@ -31,7 +31,7 @@ PAGE = (ROOT / "docs" / "compose.md").read_text()
 BROUGHT = {
     # Debian's base has them: libc6, libstdc++6, libgcc-s1, zlib1g
     "libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1", "libstdc++.so.6",
-    "libgcc_s.so.1", "libz.so.1", "linux-vdso.so.1",
+    "libgcc_s.so.1", "libz.so.1", "libresolv.so.2", "linux-vdso.so.1",
 }  # fmt: skip
 PACKAGES = {"libgomp1": "libgomp.so.1"}
 """Which library each package of the Dockerfile brings."""
@@ -69,9 +69,11 @@ def project(built: Path, generation: str, tmp_path_factory: pytest.TempPathFacto
     yield from started(USUAL, built, generation, tmp_path_factory.mktemp("project"))
 
 
-def started(files: tuple[str, ...], built: Path, generation: str, folder: Path) -> Iterator[Project]:
+def started(
+    files: tuple[str, ...], built: Path, generation: str, folder: Path, without: tuple[str, ...] = NOT_RUN
+) -> Iterator[Project]:
     made = images(built / "environment", built / "python", lambda name: binary(name, generation))
-    with Project(resolved(files), made, folder, without=NOT_RUN) as running:
+    with Project(resolved(files), made, folder, without) as running:
         yield running
 
 
@@ -247,21 +249,17 @@ def test_a_service_that_is_told_to_restart_ends_with_0_and_answers_first(project
     wait_until(lambda: project.is_healthy("search"), "search again")
 
 
-def test_servers_end_by_themselves_when_they_are_stopped(project: Project) -> None:
-    for name in ("exporter", "webhook"):
-        container = project.containers[name]
-        container.stop(grace=30)
-        assert "stopping" in container.log.read_text()
-        container.start()
-        wait_until(lambda name=name: project.is_healthy(name), name)  # type: ignore[misc] # mypy takes no default
-
-
 # Developers' file: the code of the folder instead of the image's
 
 
-def test_developers_run_the_code_of_their_folder(built: Path, tmp_path: Path) -> None:
-    for running in started(DEVELOPERS, built, "forky", tmp_path):
+def test_developers_run_the_code_of_their_folder_and_it_ends_when_it_is_told_to(built: Path, tmp_path: Path) -> None:
+    others = (*NOT_RUN, "alertmanager", "checkout", "search")
+    for running in started(DEVELOPERS, built, "forky", tmp_path, without=others):
         for name in ("exporter", "webhook"):
-            where = ["python", "-c", "import presagio; print(presagio.__file__)"]
-            assert running.containers[name].execute(where).stdout == "/source/presagio/__init__.py\n"
-            assert "level=debug" in running.containers[name].log.read_text()
+            container = running.containers[name]
+            where = container.execute(["python", "-c", "import presagio; print(presagio.__file__)"])
+            assert where.stdout == "/source/presagio/__init__.py\n"
+            assert "level=debug" in container.log.read_text()
+            # as process 1, which no signal ends that it does not listen to
+            container.stop(grace=30)
+            assert "stopping" in container.log.read_text()
