@@ -19,7 +19,7 @@ from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 
-LEAK_BYTES_PER_SECOND = int(os.environ.get("LEAK_BYTES_PER_SECOND", "") or 4 << 20))
+LEAK_BYTES_PER_SECOND = int(os.environ.get("LEAK_BYTES_PER_SECOND", "") or 4 << 20)
 REQUESTS_PER_SECOND = 20
 
 requests = Counter("shop_requests", "Requests served.")
