@@ -22,7 +22,7 @@ from compose_file import DEVELOPERS, NOT_RUN, ROOT, USUAL, images, resolved
 from conftest import binary
 from containers import Project
 from dockerfile import context, stages
-from servers import wait_until
+from servers import ServerError, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -60,7 +60,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir(exist_ok=True)
     mounts = tuple((folder / name, target, False) for name, target in places.items())
     [commands] = stage.all("RUN")
-    containers.build(commands, stage.env, (*containers.python_mounts(folder / "python"), *mounts), {}, folder)
+    try:
+        containers.build(commands, stage.env, (*containers.python_mounts(folder / "python"), *mounts), {}, folder)
+    except ServerError as error:
+        offline = re.search(r"name resolution|Network is unreachable|Name or service not known", str(error))
+        required(f"the package index cannot be reached: {error}", not offline)
+        raise
     return folder
 
 
@@ -252,6 +257,7 @@ def test_a_service_that_is_told_to_restart_ends_with_0_and_answers_first(project
 # Developers' file: the code of the folder instead of the image's
 
 
+@pytest.mark.servers
 def test_developers_run_the_code_of_their_folder_and_it_ends_when_it_is_told_to(built: Path, tmp_path: Path) -> None:
     others = (*NOT_RUN, "alertmanager", "checkout", "search")
     for running in started(DEVELOPERS, built, "forky", tmp_path, without=others):
