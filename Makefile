@@ -7,18 +7,21 @@ DATA := ../shared/data
 TRAIN = $(DATA)
 OUT := results.json
 # what is checked beside the package; empty until it has modules
-MODULES := $(foreach folder,demo benchmarks docs helm tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
+MODULES := $(foreach folder,demo deploy benchmarks docs helm tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
 ifndef PYTHON
 PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
 endif
 
+# the one place that it stands in
+VERSION = $(shell awk '$$1 == "version" { print $$3 }' setup.cfg)
+
 heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules chart bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules chart image-lint image bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules chart ## all but the tests: ruff, mypy, import-linter, promtool, helm
+check: servers-if-possible lint types layers rules chart image-lint ## all but the tests: ruff, mypy, import-linter, promtool, helm, hadolint, docker-compose
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -56,6 +59,16 @@ rules: ## promtool and amtool of both generations: check and test the rules
 chart: $(INSTALLED) ## helm: lint and render the chart with each of its ci/ values
 	$(call heading,chart)
 	@$(BIN)/python demo/check_chart.py
+
+image-lint: $(INSTALLED) ## hadolint and docker-compose: check Dockerfile and docker-compose.yml; no engine is needed
+	$(call heading,image)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/docker-compose --env-file .env.example config --quiet
+	@$(BIN)/docker-compose --env-file .env.example -f docker-compose.yml -f docker-compose.dev.yml config --quiet && echo clean
+
+image: ## build the container image, labelled with its version: presagio:VERSION and presagio:local
+	docker build --tag presagio:$(VERSION) --tag presagio:local \
+		--label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) .
 
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system

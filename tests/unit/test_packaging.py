@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_PACKAGED = ("benchmarks", "build", "demo", "dist", "docs", "helm", "tests")
+NOT_PACKAGED = ("benchmarks", "build", "demo", "deploy", "dist", "docs", "helm", "tests")
 
 
 def source_files() -> list[Path]:
