@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 DATA := ../shared/data
 TRAIN = $(DATA)
 OUT := results.json
+# what is tested with the oldest dependencies; the tests of documents and releases need tools that it has not
+MINIMUM = tests/unit tests/contract $(addprefix --ignore=tests/unit/,test_release.py test_packaging.py test_docs_site.py test_docs_commands.py)
 # what is checked beside the package; empty until it has modules
 MODULES := $(foreach folder,demo deploy benchmarks docs helm tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
@@ -21,7 +23,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules chart image-lint image bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules chart image-lint image docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +38,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules chart image-lint ## all but the tests: ruff, mypy, import-linter, promtool, helm, hadolint, docker-compose
+check: servers-if-possible lint types layers rules chart image-lint docs ## all but the tests: ruff, mypy, import-linter, promtool, helm, hadolint, docker-compose, the site
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -69,6 +71,26 @@ image-lint: $(INSTALLED) ## hadolint and docker-compose: check Dockerfile and do
 image: ## build the container image, labelled with its version: presagio:VERSION and presagio:local
 	docker build --tag presagio:$(VERSION) --tag presagio:local \
 		--label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) .
+
+docs: $(INSTALLED) ## the documentation as a site in build/site; a warning or a dead link is an error
+	$(call heading,docs)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@$(BIN)/python docs/check_links.py build/site
+
+dist: $(INSTALLED) ## wheel and sdist into dist/
+	@rm -rf dist build/bdist.* build/lib
+	@$(BIN)/python -m build --no-isolation --quiet >/dev/null
+	@ls dist
+
+sbom: $(INSTALLED) build/runtime/.installed ## build/sbom.json: all that an installed presagio consists of, in CycloneDX 1.6
+	@$(BIN)/python demo/sbom.py build/runtime/bin/python build/sbom.json
+
+changelog: $(INSTALLED) ## show what changelog.d/ adds to CHANGELOG.md; WRITE=1: write it, as the version of setup.cfg
+	@$(BIN)/towncrier build --version $$(sed -n 's/^version = //p' setup.cfg) $(if $(WRITE),--yes,--draft)
+
+test-minimum: $(INSTALLED) ## unit and contract tests with the oldest dependencies that setup.cfg allows
+	@$(BIN)/python demo/minimum.py build/minimum
+	@build/minimum/bin/pytest $(or $(ARGS),$(MINIMUM)) --numprocesses 2 --dist loadfile -p no:cacheprovider
 
 bench-exporter: $(INSTALLED) ## measure what scoring costs: share of a core by stage; ARGS="--series 20000"
 	@$(PYTHON) demo/packages.py install system
@@ -119,9 +141,15 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer on PATH; install one, or name it: make PYTHON=/usr/bin/python3' >&2; exit 1; }
 	$(call heading,virtual environment)
 	@$(PYTHON) demo/bootstrap.py $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'setuptools>=70.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs,release]' 'setuptools>=70.1'
 	@touch $@
 	@echo "ready in $(VENV), with $$($(BIN)/python --version)"
+
+# what a user's environment holds after pip install: nothing that developers have beside it
+build/runtime/.installed: setup.cfg pyproject.toml
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/runtime
+	@$(BIN)/uv pip install --quiet --python build/runtime/bin/python .
+	@touch $@
 
 # vus declares tensorflow and more for detectors of its own; its measures need none of it
 build/bench/.installed: setup.cfg pyproject.toml

@@ -59,9 +59,11 @@ PROGRAMS = {
     "pg_basebackup": Program("postgresql", ("pg_basebackup",), _POSTGRES),
     "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod")),
     "vmalert": Program("victoria-metrics", ("vmalert", "vmalert-prod")),
+    "pg_dump": Program("postgresql", ("pg_dump",), _POSTGRES),
+    "pg_restore": Program("postgresql", ("pg_restore",), _POSTGRES),
 }
 
-_DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup")
+_DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup", "pg_dump", "pg_restore")
 _VICTORIA = ("victoria-metrics", "vmalert")
 
 GENERATIONS = {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -497,6 +498,20 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[Case]]] = {
     "process.signal": signalled,
     "process.terminate": terminated,
 }
+
+
+def of_package(entry: EntryPoint) -> Callable[[Path], AbstractContextManager[Case]]:
+    """Return the case of an action of another package (docs/custom-actions.md), which cannot import `Case`."""
+
+    @contextmanager
+    def opened(folder: Path) -> Iterator[Case]:
+        with entry.load()(folder) as found:
+            yield Case(**found)
+
+    return opened
+
+
+CASES |= {entry.name: of_package(entry) for entry in entry_points(group="presagio.action_cases")}
 WITHOUT_LABELS = ("disk.clean", "process.signal", "process.terminate", "wait")
 """The policy alone says what they do: no label has a part in it."""
 WITHOUT_EFFECT = ("wait",)

@@ -37,7 +37,11 @@ from presagio.webhook.server import WebhookWing
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
-GUIDES = [ROOT / "README.md", DOCS / "getting-started.md"]
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "README.es.md",
+    *(DOCS / name for name in ("getting-started.md", "prometheus.md", "advanced.md")),
+]
 METRICS = (DOCS / "metrics.md").read_text()
 IDENTITY = ("service_id", "signal", "identity")
 
