@@ -73,7 +73,9 @@ def _tell(session: Session, case: Remediation, move: Move, now: float) -> None:
 
 
 def _message(case: Remediation, subject: State, body: Facts, now: float) -> Message:
-    return Message(created_at=now, remediation_id=case.id, subject=subject.value, body=dict(body))
+    cause = (case.alert or {}).get("annotations") or {}
+    told = {**body, "answers": dict(cause)} if cause else dict(body)
+    return Message(created_at=now, remediation_id=case.id, subject=subject.value, body=told)
 
 
 def _join(session: Session, remediation: int, case: Remediation, now: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session
@@ -33,7 +32,7 @@ class Waiting:
         return 0.0 if self.since is None else max(0.0, now - self.since)
 
 
-_QUESTIONS: dict[Queue, Select[Any]] = {
+_QUESTIONS: dict[Queue, Select[int, float]] = {
     # alerts, not notifications: limits.pending_alerts counts them so
     Queue.INBOX: select(func.sum(Notification.alerts), func.min(Notification.received_at)).where(
         Notification.opened_at.is_(None)
