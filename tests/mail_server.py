@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import trustme
 from aiosmtpd.controller import Controller
@@ -48,7 +47,7 @@ class MailServer:
 
 
 def read(to: tuple[str, ...], content: bytes) -> Mail:
-    message = cast(EmailMessage, message_from_bytes(content, policy=default))
+    message = message_from_bytes(content, policy=default)
     found = [part for part in message.walk() if not part.is_multipart()]
     parts = {part.get_content_type(): part.get_content().replace("\r\n", "\n") for part in found}
     return Mail(to, str(message["Subject"]), parts["text/plain"], parts["text/html"])

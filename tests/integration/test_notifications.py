@@ -42,7 +42,7 @@ def town(
 
 def shown(language: str, first: str) -> str:
     """Return the block of docs/notifications.md in this language that begins so."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     return next(block for block in blocks if block.startswith(first))
 
 
