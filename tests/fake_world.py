@@ -249,7 +249,7 @@ class World:
         self.claims: Claims = self.records
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.policies)
-        self.registry.register(LedgerCollector(self.records))
+        self.registry.register(LedgerCollector(self.records, self.clock))
         self.use(*self.policies)
         self.courier = Courier(self.ledger, self.records, self.alertmanager, get_log("courier"), URL)
 

@@ -81,7 +81,9 @@ def _tell(connection: Connection, case: Remediation, move: Move, now: float) -> 
 
 
 def _post(connection: Connection, case: Remediation, subject: State, body: Facts, now: float) -> None:
-    row = {"created_at": now, "remediation_id": case.id, "subject": subject.value, "body": dict(body)}
+    cause = (case.alert or {}).get("annotations") or {}
+    told = {**body, "answers": dict(cause)} if cause else dict(body)
+    row = {"created_at": now, "remediation_id": case.id, "subject": subject.value, "body": told}
     connection.execute(insert(_OUTBOX), row)
 
 

@@ -35,6 +35,7 @@ from presagio.webhook.replica import Replica
 from presagio.webhook.retention import Keeper
 from presagio.webhook.standing import Standing
 from presagio.webhook.tools import Tools
+from presagio.webhook.watchman import Watchman
 
 _KEY = "ledger.key"
 _ASKING = 4
@@ -100,7 +101,7 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     secret = key(config, storage)
     engine = ledger(config, storage)
     records, metrics = Records(engine), Metrics(registry, config.policies)
-    registry.register(LedgerCollector(records))
+    registry.register(LedgerCollector(records, clock))
     chain.check_key(records.last_row(), secret)
     news = threading.Event()
     inbox, writer = Inbox(engine, news.set), Ledger(engine, secret, config.timers.evaluation_deadline)
@@ -126,9 +127,10 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     courier = Courier(writer, records, alertmanager, get_log("courier"), config.external_url)
     kept = config.ledger
     keeper = Keeper(writer, kept.retention, kept.archive, get_log("retention")) if kept.retention else None
+    watchman = Watchman(engine, secret, metrics, get_log("watchman"))
 
     def afterwards(now: float) -> int:
-        return courier.deliver(now) + (keeper.tidy(now) if keeper else 0)
+        return courier.deliver(now) + (keeper.tidy(now) if keeper else 0) + watchman.look(now)
 
     loop = Loop(machine, afterwards, news, storage / _LOCK, clock, metrics, log)
     counter = Counter(tools, writer, clock, get_log("people"), news.set)
