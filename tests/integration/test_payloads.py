@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from http_server import HttpServer, serving
@@ -45,13 +44,14 @@ def labels(binary: Path) -> dict[str, str]:
 
 
 def test_firing_and_resolved(alertmanager_binary: Path, workdir: Path, receiver: HttpServer) -> None:
-    given = {**ALERT, "labels": labels(alertmanager_binary)}
+    named = labels(alertmanager_binary)
+    given = {**ALERT, "labels": named}
     with Alertmanager(alertmanager_binary, workdir, config(receiver.url)) as alertmanager:
         alertmanager.send([{**given, "startsAt": "2026-01-02T03:04:05.123456789Z"}])
         firing = sent(receiver, "firing")
         alert = firing.alerts[0]
         assert (firing.version, firing.receiver, firing.truncated_alerts) == ("4", "presagio", 0)
-        assert (alert.name, alert.firing, alert.labels) == ("HighLatency", True, given["labels"])
+        assert (alert.name, alert.firing, alert.labels) == ("HighLatency", True, named)
         assert alert.starts_at == pytest.approx(1767323045.123456, abs=1e-3)
         assert alert.ends_at is None
         assert alert.annotations["summary"] == "p99 is 2.1 s"
@@ -60,7 +60,7 @@ def test_firing_and_resolved(alertmanager_binary: Path, workdir: Path, receiver:
 
         # asked about it by its labels, whatever is in them, as about all
         client = Client(AlertmanagerConfig(url=alertmanager.url))
-        assert client.active(given["labels"]) == client.active() == {alert.fingerprint}
+        assert client.active(named) == client.active() == {alert.fingerprint}
         assert client.active({"alertname": "HighLatency", "service_id": "shop"}) == frozenset()
 
         alertmanager.send([{**given, "endsAt": "2026-01-02T04:00:00Z"}])
