@@ -16,7 +16,6 @@ import numpy as np
 
 MINUTE, DAY = 60.0, 86_400.0
 LIMIT = 0.98
-SIGNALS = ("memory_ratio", "request_seconds", "queue_length")
 NAMES = {
     "checkout": "shop", "search": "shop", "basket": "shop", "catalog": "shop", "payment": "back", "stock": "back",
     "mail": "back", "login": "back",
@@ -24,8 +23,11 @@ NAMES = {
 LEAKING = ("checkout", "basket", "payment", "stock", "mail")
 NOW = {"checkout": 0.55, "payment": 0.35}
 """What has leaked by the end of history; the others are well then."""
-PACE = {"checkout": 0.004, "payment": 0.0008}
-"""What leaks a minute from then on."""
+PACE = 0.01
+"""What leaks a minute from a service's deploy on, in shares of its memory."""
+PODS = ("a", "b", "c")
+"""Of each service, for its memory; the other signals are of the whole service."""
+EACH = (*(("memory_ratio", pod) for pod in PODS), ("request_seconds", ""), ("queue_length", ""))
 Points = list[tuple[float, float]]
 
 
@@ -62,15 +64,15 @@ class Fleet:
         yield 'up{job="fleet"}', [(at, 1.0) for at in times.tolist()]
         for name in NAMES:
             leaked = _leaks(rng, len(times), name)
-            for signal in SIGNALS:
+            for signal, pod in EACH:
                 values = _usual(signal, name, times) * (1 + rng.normal(0, 0.02, len(times)))
                 if signal == "memory_ratio":
                     values = np.minimum(1.0, values + leaked)
-                yield _series(signal, name), list(zip(times.tolist(), values.tolist(), strict=True))
+                yield _series(signal, name, pod), list(zip(times.tolist(), values.tolist(), strict=True))
 
     def page(self, now: float) -> str:
         """Return what is scraped at `now`."""
-        lines = [f"{_series(signal, name)} {self._value(signal, name, now)!r}" for name in NAMES for signal in SIGNALS]
+        lines = [f"{_series(*one)} {self._value(*one[:2], now)!r}" for one in self._all()]
         lines += [f'fleet_slow{{service_id="{NAMES[name]}/{name}"}} {int(name in self.slow)}' for name in NAMES]
         for name, replicaset, created in self.deploys:
             of = f'namespace="{NAMES[name]}",replicaset="{replicaset}"'
@@ -79,10 +81,16 @@ class Fleet:
             lines.append(f"kube_replicaset_owner{{{of},{owner}}} 1")
         return "\n".join(lines) + "\n"
 
+    def _all(self) -> Iterator[tuple[str, str, str]]:
+        for name in NAMES:
+            for signal, pod in EACH:
+                yield signal, name, pod
+
     def _value(self, signal: str, name: str, now: float) -> float:
         value = float(_usual(signal, name, np.array([now]))[0]) * (1 + self.random.gauss(0, 0.02))
         if signal == "memory_ratio":
-            return min(1.0, value + NOW.get(name, 0) + PACE.get(name, 0) * (now - self.begin) / MINUTE)
+            since = max((at for of, _, at in self.deploys if of == name and at >= self.begin), default=now)
+            return min(1.0, value + NOW.get(name, 0) + PACE * (now - since) / MINUTE)
         return value * (4 if name in self.slow else 1)
 
 
@@ -108,9 +116,11 @@ def _leaks(rng: np.random.Generator, count: int, name: str) -> np.ndarray:  # ty
     return found
 
 
-def _series(signal: str, name: str) -> str:
+def _series(signal: str, name: str, pod: str) -> str:
     where = f'namespace="{NAMES[name]}",deployment="{name}"'
-    return f'{signal}{{job="shop",instance="{name}:80",service_id="{NAMES[name]}/{name}",{where}}}'
+    if pod:
+        where += f',pod="{name}-{pod}"'
+    return f'{signal}{{job="shop",instance="{name}{pod}:80",service_id="{NAMES[name]}/{name}",{where}}}'
 
 
 def _handler(fleet: Fleet) -> type[BaseHTTPRequestHandler]:

@@ -155,8 +155,8 @@ MODELS = [
         "none",
     ).span(8),
     rows(
-        "Trainings", "Of this time, by what came of them. kept: the new model was worse, the old one stays.",
-        {"trainings": f"sum by (failure, outcome) (increase(presagio_trainings_total{{{SERVER}}}[$__range])) > 0"},
+        "Trainings", "Since the exporter started, by what came of them. kept: the new model was worse, the old one stays.",
+        {"trainings": f"sum by (failure, outcome) (presagio_trainings_total{{{SERVER}}})"},
     ).span(10).height(8),
     number(
         "Longest training", "How long the newest training of all failures took.",

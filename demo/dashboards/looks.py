@@ -26,7 +26,10 @@ def of_column(heading: str) -> list[DynamicConfigValue]:
 
 def _set(**properties: object) -> list[DynamicConfigValue]:
     """Return properties; `custom_x` is `custom.x`."""
-    return [DynamicConfigValue(id_val=name.replace("custom_", "custom."), value=value) for name, value in properties.items()]
+    return [
+        DynamicConfigValue(id_val=name.replace("custom_", "custom."), value=value)
+        for name, value in properties.items()
+    ]
 
 
 def _color(color: str) -> dict[str, str]:

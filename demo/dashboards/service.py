@@ -9,7 +9,7 @@ from dashboards.queries import ONE, PROBABILITY_THRESHOLD, SCORE_THRESHOLD, or_z
 WHOLE = 'service_id="$service_id"'
 """Of metrics of whole services: their job and namespace are those of the exporter."""
 SIGNAL = f'{ONE}, signal="$signal"'
-EACH = "{{pod}} {{container}} {{instance}} {{volume}}"
+EACH = "{{pod}} {{container}} {{instance}}"
 FIRING = f'ALERTS{{alertname=~"Presagio.+", alertstate="firing", {WHOLE}}}'
 
 VARIABLES = [
@@ -64,7 +64,6 @@ STATE = [
            steps=[(None, "red"), (4 * 3600, "orange"), (24 * 3600, "green")], none="none in sight"),
     number("Alerts firing", "Alerts of Presagio that fire for this service.", or_zero(f"count({FIRING})"), steps=ALARM),
 ]  # fmt: skip
-
 
 
 def _worst(metric: str) -> str:

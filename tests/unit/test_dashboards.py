@@ -26,7 +26,16 @@ BY_OTHERS = {
     # thresholds as rules: each stands before an `or vector(...)` and may be absent
     "presagio:anomaly_score:threshold", "presagio:failure_probability:threshold",
 }  # fmt: skip
-GRAFANA = {"__range", "__rate_interval", "__interval_ms", "__interval", "__all", "__data", "__value", "__url_time_range"}
+GRAFANA = {
+    "__range",
+    "__rate_interval",
+    "__interval_ms",
+    "__interval",
+    "__all",
+    "__data",
+    "__value",
+    "__url_time_range",
+}
 WORDS = set(
     "sum min max avg count by on and or unless ignoring group_left topk bottomk rate increase vector time label_replace "
     "histogram_quantile max_over_time end offset sort_desc bool".split()
