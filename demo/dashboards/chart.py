@@ -94,7 +94,7 @@ def over_time(
             yield f'<path d="M{x(at):.1f} {plot.y}v{plot.h:.0f}" stroke="{paint}" stroke-dasharray="4 3"/>'
             yield f'<path d="M{x(at) - 5:.1f} {plot.y + plot.h + 6:.0f}h10l-5 -6z" fill="{paint}"/>'
     for line in reversed(lines):
-        yield from _drawn(line, lines, x, y, custom, plot)
+        yield from _drawn(line, lines, x, y, custom)
     yield from _legend(lines, box)
 
 
@@ -130,21 +130,27 @@ def _axes(
         value = reach[0] + (reach[1] - reach[0]) * part / 4
         yield f'<path d="M{plot.x} {y(value):.1f}h{plot.w:.0f}" class="grid"/>'
         yield words(plot.x - 6, y(value) + 4, figures.number(value, unit), "axis", "end")
+    yield from time_axis(plot, span)
+
+
+def time_axis(plot: Box, span: tuple[float, float]) -> Iterator[str]:
+    """Yield the times below a plot."""
     count = max(2, int(plot.w // 90))
     for part in range(count + 1):
         at = span[0] + (span[1] - span[0]) * part / count
-        clock = time.strftime("%H:%M" if span[1] - span[0] > 300 else "%H:%M:%S", time.gmtime(at))
-        yield words(plot.x + plot.w * part / count, plot.y + plot.h + 17, clock, "axis", "middle")
+        clock = time.strftime("%H:%M" if span[1] - span[0] > 1800 else "%H:%M:%S", time.gmtime(at))
+        anchor = "end" if part == count else "middle"
+        yield words(plot.x + plot.w * part / count, plot.y + plot.h + 17, clock, "axis", anchor)
 
 
-def _drawn(line: Line, lines: list[Line], x: Scale, y: Scale, custom: Mapping[str, Any], plot: Box) -> Iterator[str]:
+def _drawn(line: Line, lines: list[Line], x: Scale, y: Scale, custom: Mapping[str, Any]) -> Iterator[str]:
     points = [(at, value) for at, value in line.points if abs(value) != float("inf")]
     if not points:
         return
     path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
     floor = line.look.get("floor")
     if custom["drawStyle"] == "bars":
-        yield from _bars(points, dict(floor or ()), line.color, x, y, plot)
+        yield from _bars(points, dict(floor or ()), line.color, x, y)
         return
     below = line.look.get("custom.fillBelowTo")
     under = next(
@@ -158,7 +164,7 @@ def _drawn(line: Line, lines: list[Line], x: Scale, y: Scale, custom: Mapping[st
         yield f'<polyline points="{path}" fill="none" stroke="{line.color}" stroke-width="1.6"{dash}/>'
 
 
-def _bars(points: Points, floor: Mapping[float, float], paint: str, x: Scale, y: Scale, plot: Box) -> Iterator[str]:
+def _bars(points: Points, floor: Mapping[float, float], paint: str, x: Scale, y: Scale) -> Iterator[str]:
     for at, value in points:
         top, bottom = y(value), y(floor.get(at, 0.0))
         if bottom - top > 0.2:
@@ -167,7 +173,7 @@ def _bars(points: Points, floor: Mapping[float, float], paint: str, x: Scale, y:
 
 def _legend(lines: list[Line], box: Box) -> Iterator[str]:
     left, top = box.x + 14, box.y + box.h - 8
-    seen = []
+    seen: list[str] = []
     for line in lines:
         wide = 24 + 6.4 * len(line.name)
         if left + wide > box.x + box.w - 20:

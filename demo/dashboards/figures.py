@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PALETTE = (
-    "#5794f2", "#ff9830", "#73bf69", "#b877d9", "#f2495c", "#56a9a8", "#fade2a", "#8f3bb8", "#3274d9", "#e0752d", "#37872d",
-    "#c4162a",
+    "#5794f2", "#ff9830", "#73bf69", "#b877d9", "#f2495c", "#56a9a8", "#fade2a", "#8f3bb8", "#3274d9", "#e0752d",
+    "#37872d", "#c4162a",
 )  # fmt: skip
 NAMED = {
-    "green": "#56a64b", "red": "#e02f44", "orange": "#ff780a", "blue": "#3274d9", "purple": "#8f3bb8", "yellow": "#f2cc0c",
+    "green": "#56a64b", "red": "#e02f44", "orange": "#ff780a", "blue": "#3274d9", "purple": "#8f3bb8",
+    "yellow": "#f2cc0c",
 }  # fmt: skip
 _SECONDS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _THOUSANDS = ((1e9, " B"), (1e6, " Mil"), (1e3, " K"))
@@ -20,19 +21,17 @@ _BYTES = ((2**30, " GiB"), (2**20, " MiB"), (2**10, " KiB"))
 
 def number(value: float, unit: str) -> str:
     """Return a value with its unit."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "-"
     if unit == "percentunit":
         return f"{_short(value * 100)}%"
     if unit == "s":
         return _scaled(value, _SECONDS, " ")
     if unit == "bytes":
         return _scaled(value, _BYTES)
-    if unit == "reqps":
-        return f"{_short(value)} req/s"
-    return _short(value) if unit == "none" else _scaled(value, _THOUSANDS)
+    if unit == "none":
+        return _short(value)
+    return _scaled(value, _THOUSANDS) + (" req/s" if unit == "reqps" else "")
 
 
 def _scaled(value: float, steps: Sequence[tuple[float, str]], space: str = "") -> str:

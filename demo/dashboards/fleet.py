@@ -1,18 +1,20 @@
 """Services to watch: days of history, and an exporter in this process that goes on where history ends.
 
-Some leak memory until they fail; any of them can be made slow. Beside them stand the lines that kube-state-metrics would
-have of their ReplicaSets, which are the deploys of the Service dashboard.
+Some leak memory until they fail; any of them can be made slow. Beside them stand the lines that kube-state-metrics
+would have of their ReplicaSets, which are the deploys of the Service dashboard.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 MINUTE, DAY = 60.0, 86_400.0
 LIMIT = 0.98
@@ -28,6 +30,7 @@ PACE = 0.01
 PODS = ("a", "b", "c")
 """Of each service, for its memory; the other signals are of the whole service."""
 EACH = (*(("memory_ratio", pod) for pod in PODS), ("request_seconds", ""), ("queue_length", ""))
+Floats = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
 
 
@@ -58,7 +61,7 @@ class Fleet:
 
     def history(self) -> Iterator[tuple[str, Points]]:
         """Yield each series up to `begin`, a sample a minute."""
-        times = self.begin - MINUTE * np.arange(round(self.days * DAY / MINUTE), 0, -1)
+        times = self.begin - MINUTE * np.arange(round(self.days * DAY / MINUTE), 0, -1, dtype=np.float64)
         rng = np.random.default_rng(self.seed)
         # says that Prometheus was there: what it did not see is not learnt from
         yield 'up{job="fleet"}', [(at, 1.0) for at in times.tolist()]
@@ -94,14 +97,14 @@ class Fleet:
         return value * (4 if name in self.slow else 1)
 
 
-def _usual(signal: str, name: str, times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray:  # type: ignore[type-arg]
+def _usual(signal: str, name: str, times: Floats) -> Floats:
     low, high = {"memory_ratio": (0.25, 0.35), "request_seconds": (0.08, 0.16), "queue_length": (40.0, 90.0)}[signal]
     wave = 0.5 + 0.5 * np.sin(2 * np.pi * times / DAY + len(name))
     return np.asarray(low + (high - low) * wave)
 
 
-def _leaks(rng: np.random.Generator, count: int, name: str) -> np.ndarray:  # type: ignore[type-arg]
-    """Return what has leaked at each minute: again and again up to failure, then a restart; at the end as NOW says."""
+def _leaks(rng: np.random.Generator, count: int, name: str) -> Floats:
+    """Return what has leaked at each minute: again and again up to failure; at the end as NOW says."""
     found = np.zeros(count)
     if name not in LEAKING:
         return found
@@ -124,13 +127,11 @@ def _series(signal: str, name: str, pod: str) -> str:
 
 
 def _handler(fleet: Fleet) -> type[BaseHTTPRequestHandler]:
-    import time
-
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 # http.server's name
+        def do_GET(self) -> None:  # http.server's name
             self._answer(fleet.page(time.time()))
 
-        def do_POST(self) -> None:  # noqa: N802 # http.server's name
+        def do_POST(self) -> None:  # http.server's name
             """Heal the service that the path names."""
             fleet.slow.discard(self.path.rpartition("/")[2])
             self._answer("healed\n")

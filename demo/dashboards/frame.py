@@ -11,13 +11,14 @@ from grafana_foundation_sdk.builders.dashboard import (
     QueryVariable,
     Row,
 )
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.parts import SOURCE, Panel
+from dashboards.parts import SOURCE
 
 ALL = models.VariableOption(selected=True, text=["All"], value=["$__all"])
 TAG = "presagio"
-Section = tuple[str, Sequence[Panel]]
+Section = tuple[str, Sequence[Builder[models.Panel]]]
 
 
 def board(

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import board, choice
+from dashboards.frame import Section, board, choice
 from dashboards.parts import ALARM, graph, number, rows
 from dashboards.queries import SERVER, or_zero, sum_rate
 
@@ -55,7 +55,8 @@ EVALUATIONS = [
         {"{{signal}}": sum_rate("signal", f"presagio_evaluations_total{{{SERVER}}}")},
     ).span(8),
     graph(
-        "Evaluations that failed", "A second, by reason; each moment is made up for from history. warnings: answers that "
+        "Evaluations that failed", "A second, by reason; each moment is made up for from history. warnings: "
+        "answers that "
         "may be partial.",
         {
             "{{reason}}": sum_rate("reason", f"presagio_evaluation_failures_total{{{SERVER}}}"),
@@ -119,7 +120,8 @@ OUTLOOK = [
         "none",
     ),
     graph(
-        "How often the bounds hold", "Share of what came that was between the bounds of its forecast: 0.8 is as promised.",
+        "How often the bounds hold", "Share of what came that was between the bounds of its forecast: 0.8 is as "
+        "promised.",
         {
             "{{signal}} in {{horizon}}":
             f"min by (signal, horizon) (presagio_forecast_coverage_ratio{{{SERVER}}})",
@@ -131,7 +133,8 @@ OUTLOOK = [
 
 MODELS = [
     rows(
-        "Models in use", "How good each was on the newest time, which it had not seen in training. Brier skill: 1 is perfect, "
+        "Models in use", "How good each was on the newest time, which it had not seen in training. Brier skill: 1 "
+        "is perfect, "
         "0 what the base rate gives. average precision: the base rate is what chance gives. caught: failures that a "
         "sustained alarm came before; lead: how long before.",
         {
@@ -144,7 +147,7 @@ MODELS = [
             "moments told from": _model("presagio_model_examples"),
             "age": f"time() - ({_model('presagio_model_trained_timestamp_seconds')})",
         },
-    ).span(24),
+    ).span(24).height(7),
     graph(
         "Drift of the inputs", "Inputs of the last day against those of training: above 0.25 they have changed.",
         {
@@ -155,7 +158,8 @@ MODELS = [
         "none",
     ).span(8),
     rows(
-        "Trainings", "Since the exporter started, by what came of them. kept: the new model was worse, the old one stays.",
+        "Trainings", "Since the exporter started, by what came of them. kept: the new model was worse, the old one "
+        "stays.",
         {"trainings": f"sum by (failure, outcome) (presagio_trainings_total{{{SERVER}}})"},
     ).span(10).height(8),
     number(
@@ -186,7 +190,8 @@ SERVERS = [
         "s",
     ).span(8),
     graph(
-        "Queue of the webhook", "Alerts whose remediation has not been looked at yet, and failed turns of the orchestrator a "
+        "Queue of the webhook", "Alerts whose remediation has not been looked at yet, and failed turns of the "
+        "orchestrator a "
         "second.",
         {
             "received": f'sum(presagio_remediations{{{SERVER}, state=~"received|evaluating"}})',
@@ -195,7 +200,8 @@ SERVERS = [
     ).span(8),
     graph(
         "Memory", "Resident memory of each server.",
-        {"{{job}} {{instance}}": f"process_resident_memory_bytes{{{SERVER}}} and on (job, instance) presagio_build_info"},
+        {"{{job}} {{instance}}": f"process_resident_memory_bytes{{{SERVER}}} and on (job, instance) "
+        f"presagio_build_info"},
         "bytes",
     ).span(8),
     graph(
@@ -206,13 +212,15 @@ SERVERS = [
         },
     ).span(8),
     rows(
-        "Versions", "Which Presagio runs where, and how long ago its configuration was loaded.",
+        "Versions",
+        "Which Presagio runs where, and how long ago its configuration was loaded.",
         {
-            "servers": f"max by (job, instance, version, python) (presagio_build_info{{{SERVER}}})",
-            "age": f"time() - max by (job, instance) (presagio_config_last_reload_success_timestamp_seconds{{{SERVER}}})",
+            "age": "max by (job, instance, version, python) ("
+            f"(time() - presagio_config_last_reload_success_timestamp_seconds{{{SERVER}}}) "
+            "* on (job, instance) group_left (version, python) presagio_build_info)",
         },
-        hidden=["servers"],
-    ).span(16).height(6),
+    )
+    .span(16).height(6),
     number(
         "Judgements of people", "Periods that a person called expected or a fault, and that are in force.",
         f"sum(presagio_feedback{{{SERVER}}})",
@@ -227,7 +235,7 @@ SERVERS = [
 def dashboard() -> Dashboard:
     """Return it."""
     says = "Presagio itself: whether it keeps up, what fails, how full it is, how good its forecasts and models are."
-    sections = [
+    sections: list[Section] = [
         ("At a glance", GLANCE), ("Evaluations", EVALUATIONS), ("Forecasts and predictions", OUTLOOK),
         ("Models", MODELS), ("Servers", SERVERS),
     ]  # fmt: skip

@@ -43,9 +43,9 @@ def _dashed(color: str) -> list[DynamicConfigValue]:
     )  # fmt: skip
 
 
-def _gauge() -> list[DynamicConfigValue]:
+def _gauge(unit: str) -> list[DynamicConfigValue]:
     return _set(
-        unit="percentunit", min=0, max=1, color={"mode": "continuous-GrYlRd"},
+        unit=unit, decimals=2 if unit == "none" else 0, min=0, max=1, color={"mode": "continuous-GrYlRd"},
         custom_cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
     )  # fmt: skip
 
@@ -76,8 +76,12 @@ LEGENDS = {
 TIMES = ("time left", "perhaps in", "lead", "age", "longest")
 COLUMNS = {
     **{name: _set(unit="s", decimals=1) for name in TIMES},
-    **{name: _gauge() for name in ("score", "together", "probability")},
-    **{name: _set(unit="percentunit", decimals=0) for name in ("confidence", "caught", "helped", "base rate")},
+    **{name: _gauge("none") for name in ("score", "together")},
+    "probability": _gauge("percentunit"),
+    **{
+        name: _set(unit="percentunit", decimals=0)
+        for name in ("confidence", "caught", "helped", "base rate", "share")
+    },
     **{name: _set(unit="none", decimals=2) for name in ("Brier skill", "average precision", "drift")},
     "service": _link(SERVICE_LINK, "show ${__value.text}"),
     "this signal": _link(SIGNAL_LINK, "show ${__value.text} below"),

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import board, choice
+from dashboards.frame import Section, board, choice
 from dashboards.parts import ALARM, graph, heat, number, rows
 from dashboards.queries import (
     FILTER,
@@ -70,7 +70,8 @@ GLANCE = [
 
 NOW = [
     rows(
-        "Worst services", "The twenty with the highest score; click on one to see why. together: all its signals as one "
+        "Worst services", "The twenty with the highest score; click on one to see why. together: all its signals "
+        "as one "
         "score. confidence: how much is known of the signal that is known least.",
         {
             "score": WORST,
@@ -85,7 +86,8 @@ NOW = [
         names={**HEADS, "alertname": "alert"}, hidden=["alerts"],
     ),
     heat(
-        "Scores of the worst services", "A row for each of the twenty services that had the highest score in this time. "
+        "Scores of the worst services", "A row for each of the twenty services that had the highest score in this "
+        "time. "
         "Green is 0, red is 1.", "{{service_id}}",
         f"{RECORD} and on (service_id) topk(20, max_over_time({RECORD}[$__range] @ end()) and on (service_id) "
         f"{SCORES} @ end())",
@@ -94,7 +96,8 @@ NOW = [
 
 AHEAD = [
     rows(
-        "Predicted failures", "The twenty likeliest. probability: that the failure begins within its longest horizon. "
+        "Predicted failures", "The twenty likeliest. probability: that the failure begins within its longest "
+        "horizon. "
         "time left: until its limit is reached, as likely as not; perhaps in: one time in ten. Empty: not within the "
         "longest horizon, or the failure has no limit.",
         {
@@ -105,7 +108,8 @@ AHEAD = [
         sort="probability", names=HEADS,
     ),
     rows(
-        "Limits ahead", "The twenty signals that reach a limit soonest. time left: as likely as not; perhaps in: one time "
+        "Limits ahead", "The twenty signals that reach a limit soonest. time left: as likely as not; perhaps in: "
+        "one time "
         "in ten.",
         {
             "time left": SOONEST,
@@ -133,5 +137,5 @@ AHEAD = [
 def dashboard() -> Dashboard:
     """Return it."""
     says = "Which services are not normal, which will fail, and how much time is left."
-    sections = [("At a glance", GLANCE), ("Now", NOW), ("Ahead", AHEAD)]
+    sections: list[Section] = [("At a glance", GLANCE), ("Now", NOW), ("Ahead", AHEAD)]
     return board("presagio-overview", "Presagio / Overview", says, VARIABLES, sections)

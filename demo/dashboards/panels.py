@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 EXAMPLES = {
-    "job": ".*", "namespace": ".*", "service_id": "shop/checkout", "signal": "memory", "horizon": "1h", "policy": ".*",
+    "job": ".*", "namespace": ".*", "service_id": "shop/checkout", "signal": "memory", "horizon": "1h",
+    "policy": ".*",
     "__rate_interval": "1m", "__range": "1h", "__interval": "1m", "__interval_ms": "60000",
 }  # fmt: skip
 """A value for each variable, so that a query can be parsed."""

@@ -46,7 +46,7 @@ UNUSUAL = FieldColorModeId.CONTINUOUS_GR_YL_RD
 
 def number(
     title: str, says: str, query: str, unit: str = "short", *,
-    steps: Steps = PLAIN, none: str = "–", words: Mapping[str, tuple[str, str]] | None = None, spark: bool = False,
+    steps: Steps = PLAIN, none: str = "none", words: Mapping[str, tuple[str, str]] | None = None, spark: bool = False,
 ) -> stat.Panel:  # fmt: skip
     """Return a number of now; `words`: value -> (text, colour) in place of it; spark: with its course behind it."""
     target = _query(query, "A", "__auto")

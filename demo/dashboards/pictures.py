@@ -27,8 +27,10 @@ from dashboards.recording import Recording, record
 WIDTH, CELL, GAP = 1440, 34, 8
 STYLE = """
 text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #24292e } .axis { font-size: 11px; fill: #6a737d }
-.title { font-weight: 600; font-size: 13px } .row { font-weight: 600; font-size: 15px } .board { font-size: 19px; font-weight: 600 }
-.big { font-size: 30px; font-weight: 600 } .none { font-size: 18px; fill: #6a737d } .head { font-weight: 600; fill: #3274d9 }
+.title { font-weight: 600; font-size: 13px } .row { font-weight: 600; font-size: 15px }
+.board { font-size: 19px; font-weight: 600 }
+.big { font-size: 30px; font-weight: 600 } .none { font-size: 18px; fill: #6a737d }
+.head { font-weight: 600; fill: #3274d9 }
 .grid { stroke: #e7e9ec; fill: none }
 """
 

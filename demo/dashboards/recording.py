@@ -1,8 +1,8 @@
 """A Prometheus with all that the dashboards ask for: a fleet, the real exporter, the real webhook, the rules.
 
-Only the fleet's own history is written by promtool. All metrics of Presagio are scraped from the servers, while services
-fall ill, a model is trained, and remediations help, fail, wait and are blocked. What is waited for is real; the rules'
-`for:` is cut to seconds.
+Only the fleet's own history is written by promtool. All metrics of Presagio are scraped from the servers, while
+services fall ill, a model is trained, and remediations help, fail, wait and are blocked. Only the rules' `for:` is
+cut to seconds.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import Alertmanager, Prometheus, backfill, free_port, openmetrics, scrape, wait_until
+from servers import Alertmanager, Prometheus, backfill, free_port, openmetrics, scrape
 from stack import alertmanager_of, presagio
 
-from dashboards.fleet import Fleet
+from dashboards.fleet import NAMES, Fleet
 
 RULES = Path(__file__).parents[2] / "rules"
 KEY = "a-key-of-the-recording"
@@ -47,7 +47,11 @@ POLICY = """\
     match: {{{{alertname: Slow, policy: {name}}}}}
     mode: {mode}
     actions: [{{{{command: {{{{argv: {argv}, timeout: 20s}}}}}}}}]
-    verify: {{{{query: 'fleet_slow{{{{service_id="${{{{service_id}}}}"}}}} == 0', samples: 3, interval: 1s, deadline: 5s}}}}
+    verify:
+      query: 'fleet_slow{{{{service_id="${{{{service_id}}}}"}}}} == 0'
+      samples: 3
+      interval: 1s
+      deadline: 5s
     guards: {{{{cooldown: {cooldown}, max_per_hour: {budget}}}}}
 """
 WEBHOOK = """\
@@ -68,13 +72,10 @@ class Recording:
     end: float
 
 
-"""A test asks it of every generation of Prometheus."""
-
-
 def record(
     binaries: tuple[Path, Path, Path], folder: Path, seconds: float, shortest: str = "30s", days: int = 4
 ) -> Recording:
-    """Run all for `seconds` at least; binaries: Prometheus, promtool, Alertmanager. shortest: horizon of forecasts."""
+    """Run all for `seconds` at least; binaries: Prometheus, promtool, Alertmanager; shortest: horizon."""
     with contextlib.ExitStack() as stack:
         town = _Town(stack, binaries, folder, shortest, days)
         town.live(seconds)
@@ -135,9 +136,14 @@ class _Town:
         self.begin = time.time() - 2
         self._pause(seconds / 5)
         self.fleet.deploy("checkout", time.time())
+        self._pause(seconds / 6)
         self._fall_ill()
         for query in _AWAITED:
             self.prometheus.wait_for(query, 120)
+        for ill in _LATER:
+            if begin + seconds - time.monotonic() > _APART:
+                self._pause(_APART)
+                self._alert(ill)
         self._pause(max(_SEEN, begin + seconds - time.monotonic()))
 
     def _fall_ill(self) -> None:
@@ -148,13 +154,9 @@ class _Town:
             "stock": "drain",
             "mail": "reload",
         }
-        self.fleet.slow |= set(ill)
-        self.prometheus.wait_for(f"count(fleet_slow == 1) == {len(ill)}")
         self._alert(ill)
         self.prometheus.wait_for('presagio_remediations_finished_total{outcome="verified",policy="restart"} > 0', 60)
         again = {"search": "restart", "basket": "reload"}
-        self.fleet.slow |= set(again)
-        self.prometheus.wait_for('fleet_slow{service_id="shop/basket"} == 1')
         self._alert(again)
         self._knock()
 
@@ -162,13 +164,14 @@ class _Town:
         """Ask without a key, in vain: that is counted too."""
         for _ in range(3):
             with contextlib.suppress(urllib.error.HTTPError):
-                urllib.request.urlopen(f"{self.webhook_url}/api/v1/remediations", timeout=10).close()  # noqa: S310 # loopback
+                urllib.request.urlopen(f"{self.webhook_url}/api/v1/remediations").close()  # noqa: S310 # loopback
             time.sleep(1.5)
 
     def _alert(self, ill: dict[str, str]) -> None:
-        """Send alerts as a rule of the user's would; those of our rules come from Prometheus."""
-        from dashboards.fleet import NAMES
-
+        """Make services slow, and send alerts as a rule of the user's would; ours come from Prometheus."""
+        self.fleet.slow |= set(ill)
+        for name in ill:
+            self.prometheus.wait_for(f'fleet_slow{{service_id="{NAMES[name]}/{name}"}} == 1')
         self.alertmanager.send(
             [
                 {"labels": {"alertname": "Slow", "policy": policy, "service_id": f"{NAMES[name]}/{name}",
@@ -184,7 +187,11 @@ class _Town:
 _HEAL = "import sys,urllib.request as u; u.urlopen(sys.argv[1]+sys.argv[2].split('/')[1],b'')"
 _SEEN = 5.0
 """Seconds until the newest thing has been scraped, and a rate seen of it."""
+_APART = 50.0
+_LATER = ({"payment": "restart"}, {"mail": "clear-cache"}, {"payment": "drain"})
+"""What goes on in a recording that has the time: seconds between, and who falls ill by which policy."""
 _AWAITED = (
+    "presagio_training_duration_seconds > 0",
     "presagio_model_brier_skill_score",
     "presagio_failure_probability",
     'presagio_remediations_finished_total{outcome="escalated",policy="clear-cache"} > 0',

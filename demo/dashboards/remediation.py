@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import board, choice
+from dashboards.frame import Section, board, choice
 from dashboards.parts import ALARM, bars, graph, number, rows
 from dashboards.queries import SERVER, or_zero, sum_increase, sum_rate
 
@@ -13,6 +13,7 @@ HELPED = f'presagio_remediations_finished_total{{{POLICY}, outcome="verified", a
 FAILED = f'presagio_remediations_finished_total{{{POLICY}, outcome=~"rolled_back|escalated", action!="none"}}'
 DURATION = f"presagio_remediation_duration_seconds_bucket{{{SERVER}}}"
 OUTCOMES = "by (policy, action)"
+ACTED = f"sum {OUTCOMES} (increase({TRIED}[$__range])) > 0"
 
 VARIABLES = [
     choice("job", "label_values(presagio_remediations, job)"),
@@ -39,7 +40,8 @@ GLANCE = [
         steps=ALARM,
     ),
     number(
-        "Helped", "Of the remediations that acted in this time, the share after which Prometheus confirmed that all is "
+        "Helped", "Of the remediations that acted in this time, the share after which Prometheus confirmed that "
+        "all is "
         "well.", f"sum(increase({HELPED}[$__range])) / (sum(increase({TRIED}[$__range])) > 0)", "percentunit",
         steps=[(None, "red"), (0.5, "orange"), (0.8, "green")], none="nothing tried",
     ),
@@ -52,7 +54,7 @@ GLANCE = [
 STATES = [
     graph(
         "Where they stand", "Remediations under way, by state.",
-        {"{{state}}": f"sum by (state) (presagio_remediations{{{SERVER}}}) > 0"}, stacked=True,
+        {"{{state}}": f"sum by (state) (presagio_remediations{{{SERVER}}}) > 0"}, stacked=True, bars=True,
     ),
     graph(
         "What came of them", "Remediations that ended, by outcome. verified: Prometheus confirms that it helped; "
@@ -66,11 +68,10 @@ EFFECT = [
         "Which action helps", "Of this time, by policy and action. helped: the share of those that acted after which "
         "Prometheus confirmed that all is well.",
         {
-            "acted": f"sum {OUTCOMES} (increase({TRIED}[$__range])) > 0",
-            "verified": f"sum {OUTCOMES} (increase({HELPED}[$__range]))",
-            "did not help": f"sum {OUTCOMES} (increase({FAILED}[$__range]))",
-            "helped": f"sum {OUTCOMES} (increase({HELPED}[$__range])) / "
-            f"(sum {OUTCOMES} (increase({TRIED}[$__range])) > 0)",
+            "acted": ACTED,
+            "verified": f"sum {OUTCOMES} (increase({HELPED}[$__range])) and on (policy, action) ({ACTED})",
+            "did not help": f"sum {OUTCOMES} (increase({FAILED}[$__range])) and on (policy, action) ({ACTED})",
+            "helped": f"sum {OUTCOMES} (increase({HELPED}[$__range])) / ({ACTED})",
         },
         sort="acted",
     ).span(14),
@@ -93,7 +94,8 @@ EFFECT = [
     rows(
         "What dry runs would have met", "Of this time: whether the problem went away by itself (healed), or not.",
         {
-            "dry runs": f"sum by (policy, found) (increase(presagio_dry_runs_observed_total{{{POLICY}}}[$__range]))",
+            "dry runs":
+            f"sum by (policy, found) (increase(presagio_dry_runs_observed_total{{{POLICY}}}[$__range])) > 0",
         },
         sort="dry runs",
     ).height(8),
@@ -101,7 +103,8 @@ EFFECT = [
 
 GUARDS = [
     graph(
-        "The last hour of each policy", "Remediations for which an action was chosen within an hour, dry runs too: compare "
+        "The last hour of each policy", "Remediations for which an action was chosen within an hour, dry runs too: "
+        "compare "
         "with max_per_hour of the policy's guards and of all.",
         {"{{policy}}": f"sum by (policy) (increase(presagio_remediations_total{{{POLICY}}}[1h]))"}, stacked=True,
     ).span(8),
@@ -128,7 +131,8 @@ ALERTS = [
         },
     ).span(8),
     graph(
-        "Alerts that started nothing", "By reason. with_a_person: its remediation was given to a person; ghost: not active "
+        "Alerts that started nothing", "By reason. with_a_person: its remediation was given to a person; ghost: "
+        "not active "
         "in Alertmanager.",
         {
             "{{reason}}":
@@ -137,7 +141,8 @@ ALERTS = [
         stacked=True, bars=True,
     ).span(8),
     graph(
-        "Lost or late", "Notifications refused, so that Alertmanager sends again, and alerts that it left out. All should "
+        "Lost or late", "Notifications refused, so that Alertmanager sends again, and alerts that it left out. All "
+        "should "
         "be 0.",
         {
             "refused: {{reason}}":
@@ -154,7 +159,7 @@ ALERTS = [
     number(
         "Learning", "Whether a person has frozen what the recommender learns.",
         f"max(presagio_learning_frozen{{{SERVER}}})", "none",
-        words={"0": ("from outcomes", "green"), "1": ("frozen", "orange")},
+        words={"0": ("on", "green"), "1": ("frozen", "orange")},
     ).height(5),
     number(
         "Repeated", "Notifications in this time that were waiting in the inbox already.",
@@ -166,7 +171,7 @@ ALERTS = [
 def dashboard() -> Dashboard:
     """Return it."""
     says = "What is done about it: what goes on, what waits and why, what came of it, which action helps."
-    sections = [
+    sections: list[Section] = [
         ("At a glance", GLANCE), ("States and outcomes", STATES), ("Effect", EFFECT), ("Budget and guards", GUARDS),
         ("Alerts, and the ledger", ALERTS),
     ]  # fmt: skip

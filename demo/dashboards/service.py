@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import Event, board, choice
+from dashboards.frame import Event, Section, board, choice
 from dashboards.parts import ALARM, graph, number, rows, unusual
 from dashboards.queries import ONE, PROBABILITY_THRESHOLD, SCORE_THRESHOLD, or_zero
 
@@ -24,8 +24,8 @@ VARIABLES = [
     choice("horizon", f'label_values(presagio_forecast_value{{{SIGNAL}}}, horizon)'),
 ]  # fmt: skip
 
-# A new ReplicaSet is a new pod template: a deploy, and no scaling. The service is found by what its scores are labelled
-# with; those of the presets of Kubernetes have a namespace and a deployment.
+# A new ReplicaSet is a new pod template: a deploy, and no scaling. The service is found by the labels of its scores;
+# those of the presets of Kubernetes have a namespace and a deployment.
 DEPLOYS = f"""\
 (
   time() - max by (namespace, replicaset) (kube_replicaset_created) < $__interval_ms / 1000
@@ -62,7 +62,7 @@ STATE = [
     number("Soonest limit", "Time until the first of its signals reaches a limit, as likely as not.",
            f"min(presagio_time_to_threshold_seconds{{{ONE}}} < +Inf)", "s",
            steps=[(None, "red"), (4 * 3600, "orange"), (24 * 3600, "green")], none="none in sight"),
-    number("Alerts firing", "Alerts of Presagio that fire for this service.", or_zero(f"count({FIRING})"), steps=ALARM),
+    number("Alerts firing", "Alerts of Presagio that fire for it.", or_zero(f"count({FIRING})"), steps=ALARM),
 ]  # fmt: skip
 
 
@@ -95,12 +95,13 @@ SIGNALS = [
             "confidence": _worst("presagio_signal_confidence"),
         },
         sort="score", names={"signal": "this signal"},
-    ).span(24),
+    ).span(24).height(7),
 ]  # fmt: skip
 
 DETAIL = [
     graph(
-        "$signal: value and what is normal", "Each series of the signal, in its own unit. Between the bounds the score is "
+        "$signal: value and what is normal", "Each series of the signal, in its own unit. Between the bounds the "
+        "score is "
         "at most 0.3; of several series the widest bounds are shown, and what is expected on average.",
         {
             "upper bound": f"max(presagio_signal_upper_bound{{{SIGNAL}}})",
@@ -123,7 +124,8 @@ DETAIL = [
 
 AHEAD = [
     graph(
-        "$signal: what was expected ahead", "At each moment what was then forecast for later, one line for each horizon, "
+        "$signal: what was expected ahead", "At each moment what was then forecast for later, one line for each "
+        "horizon, "
         "and the value of that moment.",
         {
             "in {{horizon}}": f"max by (horizon) (presagio_forecast_value{{{SIGNAL}}})",
@@ -132,7 +134,8 @@ AHEAD = [
         low=None,
     ),
     graph(
-        "Time to the limits", "How long until each limit of the service is reached: as likely as not, and one time in "
+        "Time to the limits", "How long until each limit of the service is reached: as likely as not, and one time "
+        "in "
         "ten (perhaps). No line: not within the longest horizon.",
         {
             "{{signal}}: {{threshold}}":
@@ -143,7 +146,8 @@ AHEAD = [
         "s",
     ),
     graph(
-        "$signal as it was forecast $horizon before", "The value, and what was forecast for it $horizon earlier; four "
+        "$signal as it was forecast $horizon before", "The value, and what was forecast for it $horizon earlier; "
+        "four "
         "times in five it is to be within the band. To look ahead, end the range at now+$horizon.",
         {
             "forecast, high": f'max(presagio_forecast_upper_bound{{{SIGNAL}, horizon="$horizon"}} offset $horizon)',
@@ -166,7 +170,8 @@ FAILURES = [
         "percentunit", high=1,
     ),
     graph(
-        "Confidence in the probabilities", "How much is known for them: inputs that are there, failures learnt from, inputs "
+        "Confidence in the probabilities", "How much is known for them: inputs that are there, failures learnt "
+        "from, inputs "
         "like those of training.",
         {
             "{{failure}} within {{horizon}}":
@@ -180,7 +185,7 @@ FAILURES = [
 def dashboard() -> Dashboard:
     """Return it."""
     says = "One service: what is not normal and why, how it goes on, which failures are likely, what was done."
-    sections = [
+    sections: list[Section] = [
         ("State of $service_id", STATE), ("Signals", SIGNALS), ("Signal $signal", DETAIL),
         ("Ahead", AHEAD), ("Failures", FAILURES),
     ]  # fmt: skip

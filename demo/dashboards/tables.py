@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dashboards import figures
-from dashboards.chart import Box, Line, rect, scale, words
+from dashboards.chart import Box, Line, rect, scale, time_axis, words
 
 Frames = Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
 """By letter of the query: series of an instant answer."""
@@ -16,7 +16,7 @@ def stat(panel: Mapping[str, Any], points: list[tuple[float, float]], box: Box) 
     """Yield a big number, with its course behind it if the panel wants that."""
     defaults = panel["fieldConfig"]["defaults"]
     if not points:
-        yield words(box.x + box.w / 2, box.y + box.h / 2 + 4, defaults.get("noValue", "–"), "none", "middle")
+        yield words(box.x + box.w / 2, box.y + box.h / 2 + 4, defaults["noValue"], "none", "middle")
         return
     text, paint = figures.of_value(points[-1][1], defaults)
     if panel["options"].get("graphMode") == "area" and len(points) > 1:
@@ -57,7 +57,7 @@ def _cell(value: str | float | None, look: Mapping[str, Any], box: Box) -> Itera
         return
     if isinstance(value, str):
         link = "#3274d9" if "links" in look else ""
-        yield words(box.x, box.y, value[: int(box.w / 6.6)], "", fill=link)
+        yield words(box.x, box.y, value[: int(box.w / 7.4)], "", fill=link)
         return
     text = figures.number(value, look.get("unit", "short"))
     if "custom.cellOptions" in look:
@@ -97,15 +97,17 @@ def _sorted(panel: Mapping[str, Any], lines: list[dict[str, Any]]) -> list[dict[
 
 def heat(lines: list[Line], span: tuple[float, float], box: Box) -> Iterator[str]:
     """Yield a row for each series, its colour the value."""
+    yield from time_axis(Box(box.x + 120, box.y, box.w - 136, box.h - 24), span)
     tall = (box.h - 26) / max(1, len(lines))
     left, room = box.x + 120, box.w - 136
     for row, line in enumerate(sorted(lines, key=lambda one: one.name)):
         y = box.y + 2 + row * tall
         yield words(left - 8, y + tall / 2 + 4, line.name, "axis", "end")
-        wide = room / max(1, len(line.points))
         x = scale(span[0], span[1], left, left + room)
-        for at, value in line.points:
-            yield rect(Box(x(at), y + 1, wide + 0.3, tall - 2), figures.from_green_to_red(value), 'opacity=".9"')
+        ends = [at for at, _ in line.points[1:]] + [span[1]]
+        for (at, value), end in zip(line.points, ends, strict=True):
+            cell = Box(x(at), y + 1, x(end) - x(at) + 0.3, tall - 2)
+            yield rect(cell, figures.from_green_to_red(value), 'opacity=".9"')
 
 
 def bars(panel: Mapping[str, Any], lines: list[Line], box: Box) -> Iterator[str]:
