@@ -84,7 +84,7 @@ record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS=
 dashboards: $(INSTALLED) ## write grafana/dashboards from demo/dashboards
 	@PYTHONPATH=demo $(BIN)/python -P -m dashboards
 
-dashboard-pictures: $(INSTALLED) ## draw the dashboards from real answers to their queries: docs/images/dashboards, in a quarter of an hour
+dashboard-pictures: $(INSTALLED) ## draw the dashboards from real answers to their queries: docs/images/dashboards, in ten minutes
 	@$(PYTHON) demo/packages.py install system
 	@PYTHONPATH=demo $(BIN)/python -P -m dashboards.pictures docs/images/dashboards
 

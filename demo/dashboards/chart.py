@@ -176,7 +176,7 @@ def _legend(lines: list[Line], box: Box) -> Iterator[str]:
     seen: list[str] = []
     for line in lines:
         wide = 24 + 6.4 * len(line.name)
-        if left + wide > box.x + box.w - 20:
+        if left + wide > box.x + box.w - (80 if line is not lines[-1] else 8):
             yield words(left, top, f"and {len(lines) - len(seen)} more", "axis")
             return
         seen.append(line.name)

@@ -55,9 +55,8 @@ EVALUATIONS = [
         {"{{signal}}": sum_rate("signal", f"presagio_evaluations_total{{{SERVER}}}")},
     ).span(8),
     graph(
-        "Evaluations that failed", "A second, by reason; each moment is made up for from history. warnings: "
-        "answers that "
-        "may be partial.",
+        "Evaluations that failed", "A second, by reason; each moment is made up for from history. warnings: answers "
+        "that may be partial.",
         {
             "{{reason}}": sum_rate("reason", f"presagio_evaluation_failures_total{{{SERVER}}}"),
             "warnings": f"sum(rate(presagio_evaluation_warnings_total{{{SERVER}}}[$__rate_interval]))",
@@ -133,18 +132,18 @@ OUTLOOK = [
 
 MODELS = [
     rows(
-        "Models in use", "How good each was on the newest time, which it had not seen in training. Brier skill: 1 "
-        "is perfect, "
-        "0 what the base rate gives. average precision: the base rate is what chance gives. caught: failures that a "
-        "sustained alarm came before; lead: how long before.",
+        "Models in use", "How good each was on the newest time, which it had not seen in training. Brier skill: 1 is "
+        "perfect, 0 what the base rate gives. average precision: the base rate is what chance gives. caught: "
+        "failures that a sustained alarm came before; lead: how long before. failures it learnt from, moments its "
+        "quality is told from.",
         {
             "Brier skill": _model("presagio_model_brier_skill_score"),
             "average precision": _model("presagio_model_average_precision"),
             "base rate": _model("presagio_model_base_rate_ratio"),
             "caught": _model("presagio_model_caught_ratio"),
             "lead": _model("presagio_model_median_lead_seconds"),
-            "failures learnt from": _model("presagio_model_failures"),
-            "moments told from": _model("presagio_model_examples"),
+            "failures": _model("presagio_model_failures"),
+            "moments": _model("presagio_model_examples"),
             "age": f"time() - ({_model('presagio_model_trained_timestamp_seconds')})",
         },
     ).span(24).height(7),
@@ -191,8 +190,7 @@ SERVERS = [
     ).span(8),
     graph(
         "Queue of the webhook", "Alerts whose remediation has not been looked at yet, and failed turns of the "
-        "orchestrator a "
-        "second.",
+        "orchestrator a second.",
         {
             "received": f'sum(presagio_remediations{{{SERVER}, state=~"received|evaluating"}})',
             "failed turns": f"sum(rate(presagio_orchestrator_failures_total{{{SERVER}}}[$__rate_interval]))",

@@ -70,9 +70,8 @@ GLANCE = [
 
 NOW = [
     rows(
-        "Worst services", "The twenty with the highest score; click on one to see why. together: all its signals "
-        "as one "
-        "score. confidence: how much is known of the signal that is known least.",
+        "Worst services", "The twenty with the highest score; click on one to see why. together: all its signals as "
+        "one score. confidence: how much is known of the signal that is known least.",
         {
             "score": WORST,
             "together": f"max by (service_id) (presagio_service_anomaly_score) and on (service_id) {WORST}",
@@ -97,9 +96,8 @@ NOW = [
 AHEAD = [
     rows(
         "Predicted failures", "The twenty likeliest. probability: that the failure begins within its longest "
-        "horizon. "
-        "time left: until its limit is reached, as likely as not; perhaps in: one time in ten. Empty: not within the "
-        "longest horizon, or the failure has no limit.",
+        "horizon. time left: until its limit is reached, as likely as not; perhaps in: one time in ten. Empty: not "
+        "within the longest horizon, or the failure has no limit.",
         {
             "probability": LIKELIEST,
             "time left": _of_failures(LEFT),
@@ -108,9 +106,8 @@ AHEAD = [
         sort="probability", names=HEADS,
     ),
     rows(
-        "Limits ahead", "The twenty signals that reach a limit soonest. time left: as likely as not; perhaps in: "
-        "one time "
-        "in ten.",
+        "Limits ahead", "The twenty signals that reach a limit soonest. time left: as likely as not; perhaps in: one "
+        "time in ten.",
         {
             "time left": SOONEST,
             "perhaps in": f"min by (service_id, signal, threshold) ({EARLY}) and on (service_id, signal, threshold) "

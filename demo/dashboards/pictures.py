@@ -131,7 +131,7 @@ def draw_all(recording: Recording, prometheus: Prometheus, horizon: str, folder:
         print(f"{path.stem}.svg: {len(svg) / 1000:.0f} kB")
 
 
-def main(folder: Path, minutes: float = 12.0) -> int:
+def main(folder: Path, minutes: float = 7.0) -> int:
     """Record real servers for some minutes, then draw."""
     found = [locate(name, "system") for name in ("prometheus", "promtool", "alertmanager")]
     if None in found:

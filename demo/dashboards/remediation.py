@@ -40,8 +40,8 @@ GLANCE = [
         steps=ALARM,
     ),
     number(
-        "Helped", "Of the remediations that acted in this time, the share after which Prometheus confirmed that "
-        "all is "
+        "Helped", "Of the remediations that acted in this time, the share after which Prometheus confirmed that all "
+        "is "
         "well.", f"sum(increase({HELPED}[$__range])) / (sum(increase({TRIED}[$__range])) > 0)", "percentunit",
         steps=[(None, "red"), (0.5, "orange"), (0.8, "green")], none="nothing tried",
     ),
@@ -104,8 +104,7 @@ EFFECT = [
 GUARDS = [
     graph(
         "The last hour of each policy", "Remediations for which an action was chosen within an hour, dry runs too: "
-        "compare "
-        "with max_per_hour of the policy's guards and of all.",
+        "compare with max_per_hour of the policy's guards and of all.",
         {"{{policy}}": f"sum by (policy) (increase(presagio_remediations_total{{{POLICY}}}[1h]))"}, stacked=True,
     ).span(8),
     graph(
@@ -131,9 +130,8 @@ ALERTS = [
         },
     ).span(8),
     graph(
-        "Alerts that started nothing", "By reason. with_a_person: its remediation was given to a person; ghost: "
-        "not active "
-        "in Alertmanager.",
+        "Alerts that started nothing", "By reason. with_a_person: its remediation was given to a person; ghost: not "
+        "active in Alertmanager.",
         {
             "{{reason}}":
             f"{sum_increase('reason', f'presagio_alerts_dropped_total{{{SERVER}}}', '$__rate_interval')} > 0",
@@ -142,8 +140,7 @@ ALERTS = [
     ).span(8),
     graph(
         "Lost or late", "Notifications refused, so that Alertmanager sends again, and alerts that it left out. All "
-        "should "
-        "be 0.",
+        "should be 0.",
         {
             "refused: {{reason}}":
             sum_increase("reason", f"presagio_notifications_refused_total{{{SERVER}}}", "$__rate_interval"),

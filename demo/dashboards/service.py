@@ -101,8 +101,7 @@ SIGNALS = [
 DETAIL = [
     graph(
         "$signal: value and what is normal", "Each series of the signal, in its own unit. Between the bounds the "
-        "score is "
-        "at most 0.3; of several series the widest bounds are shown, and what is expected on average.",
+        "score is at most 0.3; of several series the widest bounds are shown, and what is expected on average.",
         {
             "upper bound": f"max(presagio_signal_upper_bound{{{SIGNAL}}})",
             "lower bound": f"min(presagio_signal_lower_bound{{{SIGNAL}}})",
@@ -125,8 +124,7 @@ DETAIL = [
 AHEAD = [
     graph(
         "$signal: what was expected ahead", "At each moment what was then forecast for later, one line for each "
-        "horizon, "
-        "and the value of that moment.",
+        "horizon, and the value of that moment.",
         {
             "in {{horizon}}": f"max by (horizon) (presagio_forecast_value{{{SIGNAL}}})",
             f"value {EACH}": f"presagio_signal_value{{{SIGNAL}}}",
@@ -135,8 +133,7 @@ AHEAD = [
     ),
     graph(
         "Time to the limits", "How long until each limit of the service is reached: as likely as not, and one time "
-        "in "
-        "ten (perhaps). No line: not within the longest horizon.",
+        "in ten (perhaps). No line: not within the longest horizon.",
         {
             "{{signal}}: {{threshold}}":
             f"min by (signal, threshold) (presagio_time_to_threshold_seconds{{{ONE}}} < +Inf)",
@@ -147,8 +144,7 @@ AHEAD = [
     ),
     graph(
         "$signal as it was forecast $horizon before", "The value, and what was forecast for it $horizon earlier; "
-        "four "
-        "times in five it is to be within the band. To look ahead, end the range at now+$horizon.",
+        "four times in five it is to be within the band. To look ahead, end the range at now+$horizon.",
         {
             "forecast, high": f'max(presagio_forecast_upper_bound{{{SIGNAL}, horizon="$horizon"}} offset $horizon)',
             "forecast, low": f'min(presagio_forecast_lower_bound{{{SIGNAL}, horizon="$horizon"}} offset $horizon)',
@@ -170,9 +166,8 @@ FAILURES = [
         "percentunit", high=1,
     ),
     graph(
-        "Confidence in the probabilities", "How much is known for them: inputs that are there, failures learnt "
-        "from, inputs "
-        "like those of training.",
+        "Confidence in the probabilities", "How much is known for them: inputs that are there, failures learnt from, "
+        "inputs like those of training.",
         {
             "{{failure}} within {{horizon}}":
             f"max by (failure, horizon) (presagio_failure_probability_confidence{{{WHOLE}}})",

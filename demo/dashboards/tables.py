@@ -57,7 +57,7 @@ def _cell(value: str | float | None, look: Mapping[str, Any], box: Box) -> Itera
         return
     if isinstance(value, str):
         link = "#3274d9" if "links" in look else ""
-        yield words(box.x, box.y, value[: int(box.w / 7.4)], "", fill=link)
+        yield words(box.x, box.y, value[: int(box.w / 7.0)], "", fill=link)
         return
     text = figures.number(value, look.get("unit", "short"))
     if "custom.cellOptions" in look:
