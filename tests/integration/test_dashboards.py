@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     found = [binary(name, "system") for name in ("prometheus", "promtool", "alertmanager")]
-    return record((found[0], found[1], found[2]), tmp_path_factory.mktemp("dashboards"), seconds=40)
+    return record((found[0], found[1], found[2]), tmp_path_factory.mktemp("dashboards"), seconds=30, days=3)
 
 
 @pytest.fixture(scope="module")
