@@ -23,7 +23,7 @@ heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules chart image-lint image docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules chart image-lint image docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults dashboards dashboard-pictures servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,6 +119,13 @@ bench-webhook: $(INSTALLED) ## what durability costs and how soon alerts are act
 record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS="--minutes 40"; as root, who may mount
 	@$(PYTHON) demo/packages.py install system databases
 	@PYTHONPATH=benchmarks:demo $(BIN)/python -P -m faults --out $(OUT) $(ARGS)
+
+dashboards: $(INSTALLED) ## write grafana/dashboards from demo/dashboards
+	@PYTHONPATH=demo $(BIN)/python -P -m dashboards
+
+dashboard-pictures: $(INSTALLED) ## draw the dashboards from real answers to their queries: docs/images/dashboards, in ten minutes
+	@$(PYTHON) demo/packages.py install system
+	@PYTHONPATH=demo $(BIN)/python -P -m dashboards.pictures docs/images/dashboards
 
 servers: $(INSTALLED) ## get the servers of both generations into build/servers, helm into build/helm
 	@$(PYTHON) demo/packages.py install system forky databases victoria

@@ -26,7 +26,7 @@ def test_the_inbox_counts_alerts_and_the_oldest_waits_longest(world: World) -> N
 
 def test_what_a_person_has_not_been_told_is_in_the_outbox(world: World) -> None:
     world.fire()
-    world.ledger.open(world.inbox.waiting()[0], [Arrival("f", START - 60, {"labels": {}})], START)
+    world.ledger.open([(world.inbox.waiting()[0], [Arrival("f", START - 60, {"labels": {}})])], START)
     escalated = Move(State.ESCALATED, Reason.DEADLINE, outcome=Outcome.ESCALATED)
     world.ledger.move(world.case(), escalated, START)
     assert waiting(world.engine)[Queue.OUTBOX] == Waiting(1, START)
@@ -39,7 +39,7 @@ def test_what_a_person_has_not_been_told_is_in_the_outbox(world: World) -> None:
 def test_an_alert_that_was_not_looked_at_yet_is_pending(world: World) -> None:
     world.fire()
     arrivals = [Arrival("f", START - 60, {"labels": {}})]
-    world.ledger.open(world.inbox.waiting()[0], arrivals, START)
+    world.ledger.open([(world.inbox.waiting()[0], arrivals)], START)
     assert waiting(world.engine) == {
         Queue.INBOX: Waiting(0, None), Queue.PENDING: Waiting(1, START), Queue.OUTBOX: Waiting(0, None),
     }  # fmt: skip
