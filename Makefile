@@ -9,18 +9,21 @@ OUT := results.json
 # what is tested with the oldest dependencies; the tests of documents and releases need tools that it has not
 MINIMUM = tests/unit tests/contract $(addprefix --ignore=tests/unit/,test_release.py test_packaging.py test_docs_site.py test_docs_commands.py)
 # what is checked beside the package; empty until it has modules
-MODULES := $(foreach folder,demo benchmarks docs tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
+MODULES := $(foreach folder,demo deploy benchmarks docs helm tests,$(if $(shell find $(folder) -name '*.py' 2>/dev/null),$(folder)))
 
 ifndef PYTHON
 PYTHON := $(shell for each in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
 endif
 
+# the one place that it stands in
+VERSION = $(shell awk '$$1 == "version" { print $$3 }' setup.cfg)
+
 heading = @printf '\n== %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers rules docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults servers servers-if-possible where clean
+.PHONY: help demo test check lint types layers rules chart image-lint image docs dist sbom changelog test-minimum bench-exporter bench-warm-start bench-detection bench-prediction bench-faults bench-recommender bench-webhook record-faults dashboards dashboard-pictures servers servers-if-possible where clean
 
 help: ## list what there is to make
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +38,7 @@ test: check ## everything: check, then all tests, with real servers of both gene
 	$(call heading,pytest)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: servers-if-possible lint types layers rules docs ## all but the tests: ruff, mypy, import-linter, promtool, the site
+check: servers-if-possible lint types layers rules chart image-lint docs ## all but the tests: ruff, mypy, import-linter, promtool, helm, hadolint, docker-compose, the site
 
 lint: $(INSTALLED) ## ruff: lint and format
 	$(call heading,ruff)
@@ -54,6 +57,20 @@ layers: $(INSTALLED) ## import-linter: who may import whom
 rules: ## promtool and amtool of both generations: check and test the rules
 	$(call heading,rules)
 	@$(PYTHON) demo/check_rules.py
+
+chart: $(INSTALLED) ## helm: lint and render the chart with each of its ci/ values
+	$(call heading,chart)
+	@$(BIN)/python demo/check_chart.py
+
+image-lint: $(INSTALLED) ## hadolint and docker-compose: check Dockerfile and docker-compose.yml; no engine is needed
+	$(call heading,image)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/docker-compose --env-file .env.example config --quiet
+	@$(BIN)/docker-compose --env-file .env.example -f docker-compose.yml -f docker-compose.dev.yml config --quiet && echo clean
+
+image: ## build the container image, labelled with its version: presagio:VERSION and presagio:local
+	docker build --tag presagio:$(VERSION) --tag presagio:local \
+		--label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) .
 
 docs: $(INSTALLED) ## the documentation as a site in build/site; a warning or a dead link is an error
 	$(call heading,docs)
@@ -103,16 +120,26 @@ record-faults: $(INSTALLED) ## record real processes that fail: OUT=folder ARGS=
 	@$(PYTHON) demo/packages.py install system databases
 	@PYTHONPATH=benchmarks:demo $(BIN)/python -P -m faults --out $(OUT) $(ARGS)
 
-servers: ## get the servers of both generations into build/servers
-	@$(PYTHON) demo/packages.py install system forky databases
+dashboards: $(INSTALLED) ## write grafana/dashboards from demo/dashboards
+	@PYTHONPATH=demo $(BIN)/python -P -m dashboards
+
+dashboard-pictures: $(INSTALLED) ## draw the dashboards from real answers to their queries: docs/images/dashboards, in ten minutes
+	@$(PYTHON) demo/packages.py install system
+	@PYTHONPATH=demo $(BIN)/python -P -m dashboards.pictures docs/images/dashboards
+
+servers: $(INSTALLED) ## get the servers of both generations into build/servers, helm into build/helm
+	@$(PYTHON) demo/packages.py install system forky databases victoria
+	@$(BIN)/python demo/helm_tools.py install
 
 servers-if-possible: $(INSTALLED)
 	$(call heading,servers)
-	@$(PYTHON) demo/packages.py install system forky databases || test "$$CI" != true
+	@$(PYTHON) demo/packages.py install system forky databases victoria || test "$$CI" != true
+	@$(BIN)/python demo/helm_tools.py install || test "$$CI" != true
 	@$(PYTHON) demo/packages.py where
 
 where: ## show which servers are used, from where, and their versions
 	@$(PYTHON) demo/packages.py where
+	@$(PYTHON) demo/helm_tools.py where
 
 clean: ## remove all that was made: virtual environment, servers, caches
 	rm -rf $(VENV) build dist presagio.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,12 +1,13 @@
 """Find or get the servers that the demo and the tests run: Prometheus, Alertmanager, exporters, Redis,
-PostgreSQL.
+PostgreSQL, VictoriaMetrics.
 
-    python demo/packages.py install system forky databases    get what is missing, under build/servers/
-    python demo/packages.py where                             show what is used, from where, and its version
+    python demo/packages.py install system forky databases victoria    get what is missing, under build/servers/
+    python demo/packages.py where                                      show what is used, from where, and its version
 
 Two generations. `system`: what is on PATH, else this machine's own suite (Debian 12: Prometheus 2.42,
 Alertmanager 0.25). `forky`: Debian's coming release (Prometheus 3.5, Alertmanager 0.33). Beside them `databases`,
-found or got as `system` is: what tests need and the demo does not. Nothing is installed into the machine: see
+found or got as `system` is, and `victoria`, which only the coming release has: what tests need and the demo does
+not. Nothing is installed into the machine: see
 private_apt. Standard library only, since it runs before there is a virtual environment.
 """
 
@@ -56,18 +57,24 @@ PROGRAMS = {
     "initdb": Program("postgresql", ("initdb",), _POSTGRES),
     "psql": Program("postgresql", ("psql",), _POSTGRES),
     "pg_basebackup": Program("postgresql", ("pg_basebackup",), _POSTGRES),
+    "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod")),
+    "vmalert": Program("victoria-metrics", ("vmalert", "vmalert-prod")),
     "pg_dump": Program("postgresql", ("pg_dump",), _POSTGRES),
     "pg_restore": Program("postgresql", ("pg_restore",), _POSTGRES),
 }
 
 _DATABASES = ("postgres_exporter", "postgres", "initdb", "psql", "pg_basebackup", "pg_dump", "pg_restore")
+_VICTORIA = ("victoria-metrics", "vmalert")
 
 GENERATIONS = {
-    "system": tuple(name for name in PROGRAMS if name not in _DATABASES),
+    "system": tuple(name for name in PROGRAMS if name not in _DATABASES + _VICTORIA),
     "forky": ("prometheus", "promtool", "alertmanager", "amtool"),
 }
 
-GROUPS = {**GENERATIONS, "databases": _DATABASES}
+GROUPS = {**GENERATIONS, "databases": _DATABASES, "victoria": _VICTORIA}
+
+# of another suite than this machine's own
+SUITES = {"forky": "forky", "victoria": "forky"}
 
 # forky ships promtool as a package of its own
 SPLIT_PACKAGES = {("forky", "promtool"): "promtool"}
@@ -165,12 +172,12 @@ def own_apt() -> PrivateApt:
 
 def _download(names: Sequence[str], generation: str, scratch: Path) -> list[Path]:
     packages = sorted({SPLIT_PACKAGES.get((generation, name), PROGRAMS[name].package) for name in names})
-    apt = own_apt()
-    if generation != "forky":
+    apt, suite = own_apt(), SUITES.get(generation)
+    if suite is None:
         packages = apt.closure(packages)
     else:
-        apt = PrivateApt(FOLDER / "apt" / generation, generation, apt.own_mirror())
-        _say(f"apt: fetching the package list of {generation}")
+        apt = PrivateApt(FOLDER / "apt" / suite, suite, apt.own_mirror())
+        _say(f"apt: fetching the package list of {suite}")
         apt.update()
     _say(f"apt: downloading {len(packages)} packages")
     return apt.download(packages, scratch)

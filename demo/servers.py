@@ -1,4 +1,4 @@
-"""Real servers, started and ended: Prometheus, Alertmanager, exporters, Redis, PostgreSQL, and any other process.
+"""Real servers, started and ended: Prometheus, VictoriaMetrics, Alertmanager, exporters, Redis, PostgreSQL, and more.
 
 Every server is a context manager: entering it starts the process and waits until it is ready, leaving it ends the
 process. Each writes its real configuration file and its log into its work folder, listens on the loopback only and
@@ -38,11 +38,13 @@ __all__ = [
     "PostgresExporter",
     "Process",
     "Prometheus",
+    "Queryable",
     "Ready",
     "RedisExporter",
     "RedisServer",
     "Server",
     "ServerError",
+    "VictoriaMetrics",
     "answers_http",
     "answers_tcp",
     "backfill",
@@ -264,7 +266,36 @@ class Server(Process):
         """Write the configuration file, if there is one."""
 
 
-class Prometheus(Server):
+class Queryable(Server):
+    """A server that answers queries as Prometheus does."""
+
+    kind = "prometheus"
+    beside: Mapping[str, str] = {}
+
+    def query(self, expr: str, time: float | None = None) -> list[dict[str, Any]]:
+        """Return the result of an instant query, each series as {"metric": {...}, "value": [time, "number"]}."""
+        at: dict[str, object] = {} if time is None else {"time": time}
+        return self._result("query", {"query": expr} | at)
+
+    def query_range(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """Return the result of a range query, each series as {"metric": {...}, "values": [[time, "number"], ...]}."""
+        return self._result("query_range", {"query": expr, "start": start, "end": end, "step": step})
+
+    def value(self, expr: str, time: float | None = None) -> float | None:
+        """Return the number of the first series of an instant query, or None when it has no series."""
+        result = self.query(expr, time)
+        return float(result[0]["value"][1]) if result else None
+
+    def wait_for(self, expr: str, deadline: float = 30.0) -> list[dict[str, Any]]:
+        """Query until the result has a series, and return it; raise ServerError after `deadline` seconds."""
+        return wait_until(lambda: self.query(expr), f"result of {expr}", deadline)
+
+    def _result(self, endpoint: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
+        answer = _get_json(f"{self.url}/api/v1/{endpoint}?{urllib.parse.urlencode({**parameters, **self.beside})}")
+        return list(answer["data"]["result"])
+
+
+class Prometheus(Queryable):
     """Prometheus, its storage in `workdir`/data; it scrapes, and evaluates its rules, each `interval`.
 
     `config` is its configuration as a dictionary: change it, then `reload`.
@@ -309,31 +340,54 @@ class Prometheus(Server):
         self.write_config()
         _fetch(f"{self.url}/-/reload", b"", timeout=30.0)
 
-    def query(self, expr: str, time: float | None = None) -> list[dict[str, Any]]:
-        """Return the result of an instant query, each series as {"metric": {...}, "value": [time, "number"]}."""
-        at: dict[str, object] = {} if time is None else {"time": time}
-        return self._result("query", {"query": expr} | at)
-
-    def query_range(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-        """Return the result of a range query, each series as {"metric": {...}, "values": [[time, "number"], ...]}."""
-        return self._result("query_range", {"query": expr, "start": start, "end": end, "step": step})
-
-    def value(self, expr: str, time: float | None = None) -> float | None:
-        """Return the number of the first series of an instant query, or None when it has no series."""
-        result = self.query(expr, time)
-        return float(result[0]["value"][1]) if result else None
-
-    def wait_for(self, expr: str, deadline: float = 30.0) -> list[dict[str, Any]]:
-        """Query until the result has a series, and return it; raise ServerError after `deadline` seconds."""
-        return wait_until(lambda: self.query(expr), f"result of {expr}", deadline)
-
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts that are pending or firing."""
         return list(_get_json(f"{self.url}/api/v1/alerts")["data"]["alerts"])
 
-    def _result(self, endpoint: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
-        answer = _get_json(f"{self.url}/api/v1/{endpoint}?{urllib.parse.urlencode(parameters)}")
-        return list(answer["data"]["result"])
+
+class VictoriaMetrics(Queryable):
+    """VictoriaMetrics, single node, its storage in `workdir`/data; it scrapes each `interval` what it is given."""
+
+    kind = "victoria-metrics"
+    # else it would hold back its newest 30 seconds
+    beside: Mapping[str, str] = {"nocache": "1", "latency_offset": "1ms"}
+
+    def __init__(
+        self,
+        binary: Path,
+        workdir: Path,
+        scrape_configs: Sequence[Mapping[str, Any]] = (),
+        *,
+        interval: str = "1s",
+        port: int | None = None,
+        flags: Sequence[str] = (),
+    ) -> None:
+        port = port or free_port()
+        self.config_file = workdir.absolute() / "scrape.yml"
+        self.config = {
+            "global": {"scrape_interval": interval, "scrape_timeout": interval},
+            "scrape_configs": [dict(each) for each in scrape_configs],
+        }
+        argv: list[str | Path] = [
+            binary,
+            f"-httpListenAddr={LOOPBACK}:{port}",
+            f"-storageDataPath={workdir.absolute() / 'data'}",
+            f"-promscrape.config={self.config_file}",
+            # tests write history of any age
+            "-retentionPeriod=100y",
+            *flags,
+        ]
+        super().__init__(argv, workdir, port, answers_http(f"http://{LOOPBACK}:{port}/health"))
+
+    def write_config(self) -> None:
+        """Write `config` as scrape.yml."""
+        _write_yaml(self.config_file, self.config)
+
+    def load(self, series: Iterable[tuple[str, Iterable[tuple[float, float]]]]) -> None:
+        """Write history, as `openmetrics` takes it, and wait until queries see it."""
+        lines = [f"{name} {value!r} {at * 1000:.0f}" for name, samples in series for at, value in samples]
+        _fetch(f"{self.url}/api/v1/import/prometheus", "\n".join(lines).encode(), timeout=30.0)
+        _fetch(f"{self.url}/internal/force_flush", timeout=30.0)
 
 
 class Alertmanager(Server):

@@ -1,10 +1,11 @@
 """A small shop service that can really fail: a process with real memory, real requests and real metrics.
 
-    service.py NAME PORT FOLDER
+    service.py NAME PORT FOLDER [HOST]
 
 It answers GET /work and GET /metrics; customers, a thread of its own, call /work twenty times a second over HTTP.
-POST /fault/leak lets it keep 4 MB more each second; POST /fault/outage sends its customers away. Its process id is
-written to FOLDER/NAME.pid, for whoever has to restart it.
+POST /fault/leak lets it keep 4 MB more each second, or LEAK_BYTES_PER_SECOND of the environment; POST /fault/outage
+sends its customers away. POST /restart ends it: whoever runs it starts it again. Its process id is written to
+FOLDER/NAME.pid, for whoever has to restart it. It listens on the loopback unless HOST is another address.
 """
 
 import os
@@ -16,9 +17,9 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus_client import REGISTRY, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 
-LEAK_BYTES_PER_SECOND = 4 << 20
+LEAK_BYTES_PER_SECOND = int(os.environ.get("LEAK_BYTES_PER_SECOND", "") or 4 << 20)
 REQUESTS_PER_SECOND = 20
 
 requests = Counter("shop_requests", "Requests served.")
@@ -33,7 +34,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Work, or tell how it goes."""
         if self.path == "/metrics":
-            self._answer(generate_latest(REGISTRY))
+            # Prometheus 3 takes no page that does not say what it is
+            self._answer(generate_latest(REGISTRY), CONTENT_TYPE_LATEST)
         else:
             with duration.time():
                 sum(number * number for number in range(2000))
@@ -41,7 +43,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(b"done\n")
 
     def do_POST(self) -> None:
-        """Begin to fail."""
+        """Begin to fail, or end."""
+        if self.path == "/restart":
+            self._answer(b"as you wish\n")
+            os._exit(0)
         fault = {"/fault/leak": leaking, "/fault/outage": no_customers}.get(self.path)
         if fault is None:
             self.send_error(404)
@@ -49,8 +54,9 @@ class Handler(BaseHTTPRequestHandler):
             fault.set()
             self._answer(b"as you wish\n")
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
         self.send_response(200)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -75,9 +81,9 @@ def buy(url: str) -> None:
         time.sleep(1 / REQUESTS_PER_SECOND)
 
 
-def main(name: str, port: int, folder: Path) -> None:
+def main(name: str, port: int, folder: Path, host: str = "127.0.0.1") -> None:
     """Serve until told to stop."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     (folder / f"{name}.pid").write_text(str(os.getpid()))
     threading.Thread(target=leak, daemon=True).start()
@@ -86,4 +92,4 @@ def main(name: str, port: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

@@ -20,13 +20,25 @@ class ExporterCommand:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the flags of a server."""
+        from presagio.exporter.sharding import ordinal
+
         add_server_flags(parser, config=_CONFIG, address=":8000", storage=_STORAGE)
+        parser.add_argument(
+            "--shard.count", dest="shard_count", type=_count, default=1, metavar="N",
+            help="exporters that share the services, each with the same configuration (default: 1)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--shard.index", dest="shard_index", type=ordinal, metavar="INDEX|POD",
+            help="which of them this is, from 0: a number, or a name that ends so, as StatefulSets' pods have",
+        )  # fmt: skip
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Serve until told to stop."""
+        from presagio.exporter import sharding
         from presagio.exporter.server import ExporterWing
         from presagio.toolkit.serve import serve
 
+        sharding.of(arguments)  # a mistake in the flags is told before anything has started
         return serve(ExporterWing(), arguments)
 
 

@@ -21,6 +21,7 @@ from presagio.exporter.feedback_book import UnknownFeedbackError
 from presagio.exporter.loop import Loop
 from presagio.exporter.registry import Word
 from presagio.exporter.relearn import Relearning
+from presagio.exporter.sharding import WHOLE, Shard, ShardError
 from presagio.toolkit.clock import Clock
 from presagio.toolkit.httperrors import RESPONSES, ErrorBody, answer
 from presagio.toolkit.webconfig import SECURITY, Guard
@@ -65,7 +66,7 @@ class FeedbackPath(BaseModel):
     id: int = Field(description="its number")
 
 
-def create(loop: Loop, relearning: Relearning, clock: Clock, guard: Guard) -> APIBlueprint:
+def create(loop: Loop, relearning: Relearning, clock: Clock, guard: Guard, shard: Shard = WHOLE) -> APIBlueprint:
     """Return the API for `app.register_api`. Raises SecretError if `guard` has no key to check against."""
     api = APIBlueprint(
         "feedback",
@@ -77,10 +78,10 @@ def create(loop: Loop, relearning: Relearning, clock: Clock, guard: Guard) -> AP
         operation_id_callback=lambda name, path, method: name,  # noqa: ARG005 # called by these names
     )
     guard.protect(api)
-    for error in (UnknownNameError, UnknownFeedbackError):
+    for error in (UnknownNameError, UnknownFeedbackError, ShardError):
         api.register_error_handler(error, lambda error: answer(404, str(error)))
     api.register_error_handler(PeriodError, _refused)
-    _give(api, loop, relearning, clock)
+    _give(api, loop, relearning, clock, shard)
     _look(api, relearning)
     return api
 
@@ -90,7 +91,7 @@ def _refused(error: PeriodError) -> Response:
     return make_response(jsonify(error=str(error), fields=[field]), 422)
 
 
-def _give(api: APIBlueprint, loop: Loop, relearning: Relearning, clock: Clock) -> None:
+def _give(api: APIBlueprint, loop: Loop, relearning: Relearning, clock: Clock, shard: Shard) -> None:
     @api.post(
         "",
         description="It is on disk before it is answered. The series concerned then learn their history anew, "
@@ -99,6 +100,7 @@ def _give(api: APIBlueprint, loop: Loop, relearning: Relearning, clock: Clock) -
     )
     def give_feedback(body: Judged) -> tuple[dict[str, object], int]:
         """Say of a period that it was expected, or a fault"""
+        shard.check(body.service_id)
         check_period(body, clock.time(), loop.timing.interval)
         if not loop.ready:
             raise ServiceUnavailable("history is being read, or Prometheus cannot be asked; wait for /-/ready")

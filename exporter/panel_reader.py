@@ -16,6 +16,7 @@ from presagio.exporter.failure_config import Failure
 from presagio.exporter.features import Featuriser
 from presagio.exporter.history import History, Reader
 from presagio.exporter.panel import Channel, Panel, kind_of
+from presagio.exporter.sharding import WHOLE, Shard
 from presagio.exporter.signals import configured, namings
 from presagio.toolkit.labels import Template
 
@@ -68,9 +69,11 @@ def _score(signal: Signal) -> Signal:
 class PanelReader:
     """Reads the panel of a subject: `lookback` seconds of it, then only what is new. Not thread-safe."""
 
-    def __init__(self, source: Source, config: ExporterConfig, of: Subject, lookback: float) -> None:
+    def __init__(
+        self, source: Source, config: ExporterConfig, of: Subject, lookback: float, shard: Shard = WHOLE
+    ) -> None:
         self.of = of
-        named = namings(config, of.signals)
+        named = namings(config, of.signals, shard)
         self.readers = [Reader(source, one, one.signal.query, of.step, lookback) for one in named]
 
     def read(self, time: float) -> Panel:
@@ -97,9 +100,9 @@ class PanelReader:
         return tuple(sorted({key.service_id for history in limited or histories for key in history.keys}))
 
 
-def live_reader(source: Source, config: ExporterConfig, of: Subject) -> PanelReader:
-    """Return what reads as much of the past as the features of the last day need."""
-    return PanelReader(source, config, of, of.featuriser().context * of.step + _DAY)
+def live_reader(source: Source, config: ExporterConfig, of: Subject, shard: Shard = WHOLE) -> PanelReader:
+    """Return what reads as much of the past of a shard's services as the features of the last day need."""
+    return PanelReader(source, config, of, of.featuriser().context * of.step + _DAY, shard)
 
 
 def _worst(history: History, signal: Signal) -> tuple[list[str], Floats]:

@@ -10,6 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from presagio.exporter.sharding import WHOLE, Shard, ShardError
 from presagio.exporter.together import ServiceScores
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.httperrors import RESPONSES, ErrorBody, answer
@@ -44,7 +45,7 @@ class ScorePath(BaseModel):
     service_id: str = Field(description="service_id as in the metrics; it may contain slashes")
 
 
-def create(newest: Callable[[], ServiceScores | None], guard: Guard) -> APIBlueprint:
+def create(newest: Callable[[], ServiceScores | None], guard: Guard, shard: Shard = WHOLE) -> APIBlueprint:
     """Return the API for `app.register_api`; `newest` gives the scores unless they are too old.
 
     Raises SecretError if `guard` has no key to check against.
@@ -59,11 +60,13 @@ def create(newest: Callable[[], ServiceScores | None], guard: Guard) -> APIBluep
         operation_id_callback=lambda name, path, method: name,  # noqa: ARG005 # called by these names
     )
     guard.protect(api)
-    api.register_error_handler(UnscoredServiceError, lambda error: answer(404, str(error)))
+    for error in (UnscoredServiceError, ShardError):
+        api.register_error_handler(error, lambda error: answer(404, str(error)))
 
     @api.get("/<path:service_id>", responses={"200": ServiceScore, "404": ErrorBody})
     def get_score(path: ScorePath) -> dict[str, Any]:
         """Show the score of a service, and the share of each signal in it"""
+        shard.check(path.service_id)
         return _found(newest(), path.service_id).model_dump()
 
     return api

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from presagio.exporter import api, feedback_api, prediction_api, score_api, wiring
+from presagio.exporter import api, feedback_api, prediction_api, score_api, sharding, wiring
 from presagio.exporter.config import FILE, ExporterConfig
 from presagio.exporter.forecasting import Forecasting
 from presagio.exporter.loop import Loop
@@ -80,12 +80,13 @@ class ExporterWing:
     def build(self, config: ExporterConfig, context: Context) -> Exporter:
         """Put the exporter together. Raises SecretError if the API has no key."""
         folder = context.arguments.storage_path
-        folder.mkdir(parents=True, exist_ok=True)
-        page, loop = wiring.loop(config, folder, context.registry, context.clock)
+        shard = sharding.of(context.arguments)
+        shard.folder(folder).mkdir(parents=True, exist_ok=True)
+        page, loop = wiring.loop(config, folder, context.registry, context.clock, shard)
         source = Prometheus(config.prometheus)
-        forecasting = wiring.forecasting(config, source, folder, context.registry, context.clock)
+        forecasting = wiring.forecasting(config, source, folder, context.registry, context.clock, shard)
         predicting, training = wiring.predicting(
-            config, Prometheus(config.prometheus), context.arguments, context.registry, context.clock
+            config, Prometheus(config.prometheus), context.arguments, context.registry, context.clock, shard
         )
         registry = _registry(config, context) if config.api else None
         parts = (page.text, forecasting.page, predicting.page.text, *([registry.page] if registry else []))
@@ -100,9 +101,9 @@ class ExporterWing:
             app.register_api(api.create(registry, guard))
             app.register_api(prediction_api.create(newest, guard))
             if loop.relearning:
-                app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard))
+                app.register_api(feedback_api.create(loop, loop.relearning, context.clock, guard, shard))
             if loop.rendezvous:
-                app.register_api(score_api.create(lambda: _newest(loop, config, context.clock), guard))
+                app.register_api(score_api.create(lambda: _newest(loop, config, context.clock), guard, shard))
         return Exporter(app, loop, forecasting, predicting, training, registry)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from presagio.detectors.base import Floats, Ints
 from presagio.exporter.config import IDENTITY, SUBMITTED, ExporterConfig, Signal
 from presagio.exporter.presets import catalogue
+from presagio.exporter.sharding import WHOLE, Shard
 from presagio.toolkit.labels import Labels, Template
 from presagio.toolkit.prometheus import Matrix, Vector
 
@@ -39,19 +40,19 @@ class Refusal(StrEnum):
 class Naming:
     """Names the rows of one signal. Remembers each label set, since the same come at every evaluation."""
 
-    def __init__(self, signal: Signal, default_id: Template, identity: Sequence[str]) -> None:
+    def __init__(self, signal: Signal, default_id: Template, identity: Sequence[str], shard: Shard = WHOLE) -> None:
         self.signal = signal
+        self.shard = shard
         self.identity = tuple(identity)
         self.own_id, self.default_id = signal.service_id, default_id
-        self._known: dict[tuple[tuple[str, str], ...], Key | Refusal] = {}
+        self._known: dict[tuple[tuple[str, str], ...], Key | Refusal | None] = {}
 
-    def name(self, labels: Labels) -> Key | Refusal:
-        """Return the key of the series with `labels`, or why it has none."""
+    def name(self, labels: Labels) -> Key | Refusal | None:
+        """Return the key of the series with `labels`, or why it has none; None if it is another shard's."""
         items = tuple(labels.items())
-        found = self._known.get(items)
-        if found is None:
-            found = self._known[items] = self._name(labels)
-        return found
+        if items not in self._known:
+            self._known[items] = self._name(labels)
+        return self._known[items]
 
     def service_id(self, labels: Labels) -> str:
         """Return the service of a series, empty if its labels do not tell."""
@@ -73,8 +74,10 @@ class Naming:
         template = self.own_id.text if self.own_id else f"service_id or {self.default_id.text}"
         return f"{template} {','.join(self.identity)}"
 
-    def _name(self, labels: Labels) -> Key | Refusal:
+    def _name(self, labels: Labels) -> Key | Refusal | None:
         service_id = self.service_id(labels)
+        if not self.shard.owns(service_id):
+            return None
         if not service_id:
             return Refusal.NO_SERVICE
         name = labels.get(self.signal.signal_label, "") if self.signal.signal_label else self.signal.name
@@ -98,6 +101,8 @@ def named(naming: Naming, answer: Vector | Matrix) -> Named:
     refused: dict[Refusal, int] = {}
     for row, labels in enumerate(answer.labels):
         key = naming.name(labels)
+        if key is None:
+            continue
         if isinstance(key, Key) and key in keys:
             key = Refusal.DUPLICATE
         if isinstance(key, Refusal):
@@ -130,7 +135,7 @@ def _first(signals: Iterable[Signal]) -> list[Signal]:
     return list(found.values())
 
 
-def namings(config: ExporterConfig, signals: Sequence[Signal]) -> list[Naming]:
-    """Return the naming of each signal; every one keeps the same identity labels."""
+def namings(config: ExporterConfig, signals: Sequence[Signal], shard: Shard = WHOLE) -> list[Naming]:
+    """Return the naming of each signal, for the services of a shard; every one keeps the same identity labels."""
     identity = [*dict.fromkeys((*IDENTITY, *config.labels))]
-    return [Naming(signal, config.services.id, identity) for signal in signals]
+    return [Naming(signal, config.services.id, identity, shard) for signal in signals]

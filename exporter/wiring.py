@@ -36,6 +36,7 @@ from presagio.exporter.predicting import Predicting, Watch
 from presagio.exporter.prediction_metrics import PredictionMetrics
 from presagio.exporter.publish import Page
 from presagio.exporter.relearn import Relearning
+from presagio.exporter.sharding import WHOLE, Shard
 from presagio.exporter.signals import configured, namings
 from presagio.exporter.store import Store
 from presagio.exporter.together import Together
@@ -74,11 +75,11 @@ def timing(config: ExporterConfig) -> Timing:
 
 
 def evaluations(
-    config: ExporterConfig, source: Source, when: Timing, registry: CollectorRegistry
+    config: ExporterConfig, source: Source, when: Timing, registry: CollectorRegistry, shard: Shard = WHOLE
 ) -> Sequence[Evaluation]:
     """Return one evaluation for each signal; together they stay within the cap on series."""
     signals = configured(config)
-    names = namings(config, signals)
+    names = namings(config, signals, shard)
     engines = [Engine(naming.signal, detector(naming.signal, config.calendar), naming.definition) for naming in names]
     metrics = Metrics(registry)
     metrics.limit.set(config.limits.series)
@@ -110,13 +111,15 @@ def _room(engines: Sequence[Engine], limits: Limits, log: Log) -> Callable[[], A
     return room
 
 
-def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, clock: Clock) -> tuple[Page, Loop]:
-    """Return the page and the loop that fills it; snapshots are kept in `folder`."""
+def loop(
+    config: ExporterConfig, folder: Path, registry: CollectorRegistry, clock: Clock, shard: Shard = WHOLE
+) -> tuple[Page, Loop]:
+    """Return the page and the loop that fills it; what people said is kept in `folder`, snapshots in the shard's."""
     when = timing(config)
     page = Page(configured(config), config.outputs, config.evaluation.stale_after)
-    store = Store(folder, clock, get_log("exporter.store"))
+    store = Store(shard.folder(folder), clock, get_log("exporter.store"))
     store.load_page(page)
-    parts = evaluations(config, Prometheus(config.prometheus), when, registry)
+    parts = evaluations(config, Prometheus(config.prometheus), when, registry, shard)
     return page, Loop(
         parts, when, config.evaluation, page, store, lambda: locked(folder / "lock"), clock, get_log("exporter.loop"),
         rendezvous(config, when), relearning(config, parts, folder, registry, clock),
@@ -124,42 +127,44 @@ def loop(config: ExporterConfig, folder: Path, registry: CollectorRegistry, cloc
 
 
 def forecasting(
-    config: ExporterConfig, source: Source, folder: Path, registry: CollectorRegistry, clock: Clock
-) -> Forecasting:
+    config: ExporterConfig, source: Source, folder: Path, registry: CollectorRegistry, clock: Clock,
+    shard: Shard = WHOLE,
+) -> Forecasting:  # fmt: skip
     """Return what forecasts the signals that are to be, each by its own query."""
     wanted = forecast_signals(config, configured_failures(config))
     how = config.forecasts
     turns = [
         Turn(one.signal, Reader(source, one, one.signal.query, how.step, how.lookback))
-        for one in namings(config, wanted)
+        for one in namings(config, wanted, shard)
     ]
     metrics, log = ForecastMetrics(registry), get_log("exporter.forecasts")
     stale = config.evaluation.stale_after
-    return Forecasting(turns, how, source, Worker(), folder, metrics, clock, log, stale)
+    return Forecasting(turns, how, source, Worker(), shard.folder(folder), metrics, clock, log, stale)
 
 
 def predicting(
-    config: ExporterConfig, source: Source, arguments: argparse.Namespace, registry: CollectorRegistry, clock: Clock
-) -> tuple[Predicting, Training]:
-    """Return what predicts the failures, and what learns them."""
+    config: ExporterConfig, source: Source, arguments: argparse.Namespace, registry: CollectorRegistry, clock: Clock,
+    shard: Shard = WHOLE,
+) -> tuple[Predicting, Training]:  # fmt: skip
+    """Return what predicts the failures of a shard's services, and what learns them from those of all."""
     failures = configured_failures(config) if config.predictions.enabled else []
     folder: Path = arguments.storage_path
     metrics, log = PredictionMetrics(registry), get_log("exporter.predictions")
-    watches = [_watch(config, source, failure, Shelf(folder / MODELS)) for failure in failures]
+    watches = [_watch(config, source, failure, Shelf(folder / MODELS), shard) for failure in failures]
     names = [failure.name for failure in failures]
     training = Training(
         names, config.training, arguments, folder / MODELS, metrics, clock, get_log("exporter.training")
     )
-    return Predicting(watches, config, source, folder, metrics, clock, log), training
+    return Predicting(watches, config, source, shard.folder(folder), metrics, clock, log), training
 
 
-def _watch(config: ExporterConfig, source: Source, failure: Failure, shelf: Shelf) -> Watch:
+def _watch(config: ExporterConfig, source: Source, failure: Failure, shelf: Shelf, shard: Shard) -> Watch:
     of = subject(config, failure)
     naming = None
     if failure.csv is None:
         signal = Signal(name=failure.name, query=condition(failure), service_id=failure.service_id)
-        naming = namings(config, [signal])[0]
-    return Watch(live_reader(source, config, of), InCharge(of, shelf, get_log("exporter.predictions")), naming)
+        naming = namings(config, [signal], shard)[0]
+    return Watch(live_reader(source, config, of, shard), InCharge(of, shelf, get_log("exporter.predictions")), naming)
 
 
 def relearning(

@@ -83,6 +83,16 @@ def postgres_exporter_binary() -> Path:
     return binary("postgres_exporter", "databases")
 
 
+@pytest.fixture(scope="session")
+def victoria_metrics_binary() -> Path:
+    return binary("victoria-metrics", "victoria")
+
+
+@pytest.fixture(scope="session")
+def vmalert() -> Path:
+    return binary("vmalert", "victoria")
+
+
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
     """Return a folder of the test's own, for the configuration, storage and logs of its servers."""
@@ -96,6 +106,8 @@ SERVER_FIXTURES = {
     "redis_exporter_binary",
     "postgres_binaries",
     "postgres_exporter_binary",
+    "victoria_metrics_binary",
+    "vmalert",
 }
 
 

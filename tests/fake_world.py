@@ -34,6 +34,7 @@ from presagio.webhook.policy import Policy
 from presagio.webhook.questions import Questions
 from presagio.webhook.records import Records
 from presagio.webhook.replica import Claims
+from presagio.webhook.standing import Standing
 from presagio.webhook.states import State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.timers import Timers
@@ -97,7 +98,8 @@ class FakeAlertmanager:
         self.down = False
         self.sent: list[Mapping[str, Any]] = []
 
-    def active(self) -> frozenset[str]:
+    def active(self, labels: Mapping[str, str] | None = None) -> frozenset[str]:
+        del labels
         if self.down:
             raise AlertmanagerError("alertmanager is down")
         return frozenset(self.firing)
@@ -247,7 +249,7 @@ class World:
         self.claims: Claims = self.records
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.policies)
-        self.registry.register(LedgerCollector(self.records))
+        self.registry.register(LedgerCollector(self.records, self.clock))
         self.use(*self.policies)
         self.courier = Courier(self.ledger, self.records, self.alertmanager, get_log("courier"), URL)
 
@@ -255,7 +257,16 @@ class World:
         """Put other policies in force, as a reload does."""
         self.policies = policies
         questions = Questions(self.prometheus, self.alertmanager)
-        tools = Tools(policies, self.records, questions, self._action, self.timers, self._token, self.fleet)
+        tools = Tools(
+            policies,
+            self.records,
+            Standing(self.records),
+            questions,
+            self._action,
+            self.timers,
+            self._token,
+            self.fleet,
+        )
         self.machine = Orchestrator(
             self.ledger, self.inbox, tools, self.claims, self.workers, self.metrics, get_log("test")
         )

@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from servers import Prometheus, ServerError, wait_until
+from servers import Queryable, ServerError, wait_until
 
 from presagio.exporter.config import ExporterConfig
 from presagio.exporter.presets import catalogue
 from presagio.exporter.signals import configured, named, namings
 from presagio.toolkit.prometheus import Prometheus as Client
-from presagio.toolkit.prometheus import PrometheusConfig
+from presagio.toolkit.prometheus_config import Kind, PrometheusConfig
 
 Range = tuple[float, float]
 
@@ -31,9 +31,9 @@ class Series:
 Answers = dict[str, list[Series]]
 
 
-def answers(prometheus: Prometheus, preset: str) -> Answers:
+def answers(prometheus: Queryable, preset: str) -> Answers:
     """Return the series of each signal of a preset now; none may be refused for its labels."""
-    client, now = Client(PrometheusConfig(url=prometheus.url)), time.time()
+    client, now = Client(PrometheusConfig(url=prometheus.url, kind=Kind(prometheus.kind))), time.time()
     config = ExporterConfig(presets=[preset])
     found: Answers = {}
     for naming in namings(config, configured(config)[:-1]):
@@ -55,13 +55,13 @@ def _fast(query: str) -> str:
     return query
 
 
-def settled(prometheus: Prometheus, preset: str, absent: Collection[str] = ()) -> Answers:
+def settled(prometheus: Queryable, preset: str, absent: Collection[str] = ()) -> Answers:
     """Wait until each signal has series, but those that are `absent`, and return them all."""
     return sensible(prometheus, preset, {}, absent)
 
 
 def sensible(
-    prometheus: Prometheus, preset: str, ranges: Mapping[str, Range], absent: Collection[str] = ()
+    prometheus: Queryable, preset: str, ranges: Mapping[str, Range], absent: Collection[str] = ()
 ) -> Answers:
     """Wait until each signal has series, all in the signal's range, both ends included; return them.
 

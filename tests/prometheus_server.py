@@ -15,12 +15,13 @@ Points = Sequence[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it arrived; `form` is its body."""
+    """One request as it arrived; `form` is its body, and `body` is that as it was sent."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     form: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         told = self.server.told
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        asked = Asked(self.command, self.path, dict(self.headers), dict(parse_qsl(body)))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked = Asked(self.command, self.path, dict(self.headers), dict(parse_qsl(body.decode())), body)
         told.asked.append(asked)
         answer = told.answer(asked)
         self.close_connection = answer.cut is not None

@@ -52,7 +52,9 @@ class SourceReason(StrEnum):
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
+    RATE_LIMITED = "rate_limited"
     BAD_QUERY = "bad_query"
+    TOO_LARGE = "too_large"
     BAD_ANSWER = "bad_answer"
     SERVER_ERROR = "server_error"
 

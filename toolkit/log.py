@@ -60,7 +60,8 @@ def configure(level: str = "info", form: str = "logfmt", stream: IO[str] | None 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
-    for chatty in ("urllib3", "sqlalchemy.engine", "alembic"):
+    # botocore would write session tokens at debug
+    for chatty in ("urllib3", "sqlalchemy.engine", "alembic", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

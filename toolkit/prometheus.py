@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,14 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from presagio.toolkit.errors import SourceError, SourceReason
+from presagio.toolkit.link_auth import Auth
+from presagio.toolkit.link_config import LinkConfig, Tls
 from presagio.toolkit.points import lift, points
-from presagio.toolkit.prometheus_config import Auth, PrometheusConfig, Tls
+from presagio.toolkit.prometheus_config import Kind, PrometheusConfig
+from presagio.toolkit.refusals import reason_of
 from presagio.toolkit.secrets import SecretError
 
-__all__ = ["MAX_POINTS", "Floats", "Matrix", "Prometheus", "PrometheusConfig", "Vector"]
+__all__ = ["MAX_POINTS", "Floats", "Matrix", "Prometheus", "PrometheusConfig", "Vector", "session_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,12 +38,9 @@ MAX_POINTS = 11_000
 
 _MAX_SAMPLES = 2_000_000
 _FEW_POINTS = 100
-_BY_STATUS = {
-    400: SourceReason.BAD_QUERY,
-    401: SourceReason.REFUSED,
-    403: SourceReason.REFUSED,
-    422: SourceReason.BAD_QUERY,
-}
+
+_MOVED = 0.01
+"""In seconds: Prometheus answers for the moments asked for, but for what is lost in writing them."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,12 @@ class Prometheus:
 
     def __init__(self, config: PrometheusConfig, session: requests.Session | None = None) -> None:
         self.config = config
-        self.session = session or requests.Session()
-        self.session.verify = _verify(config.tls)
-        self.session.cert = config.tls.certificate
+        self.session = session_of(config, session)
+        self.auth = Auth(config)
         # No retries here: a loop that asks again at its next step must not wait inside this one.
         self.connection = PrometheusConnect(
-            config.url, headers=config.headers, session=self.session, auth=Auth(config), retry=Retry(total=0),
-            timeout=config.timeout, method="POST",
+            config.url, session=self.session, auth=self.auth, retry=Retry(total=0), timeout=config.timeout,
+            method="POST",
         )  # fmt: skip
 
     def instant(self, query: str, time: float) -> Vector:
@@ -109,7 +109,9 @@ class Prometheus:
             values = np.full((len(series), len(times)), np.nan, dtype=np.float64)
             for row, one in enumerate(series):
                 found = points(one["values"], lifted)
-                values[row, np.rint((found[:, 0] - start) / step).astype(np.int64)] = found[:, 1]
+                columns = np.rint((found[:, 0] - start) / step).astype(np.int64)
+                self._same_moments(found[:1, 0], times[columns[:1]])
+                values[row, columns] = found[:, 1]
             return Matrix([one["metric"] for one in series], times, values, warnings)
 
     def history(self, query: str, start: float, end: float, step: float, series: int = 1) -> Iterator[Matrix]:
@@ -133,7 +135,7 @@ class Prometheus:
 
     def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[Any, tuple[str, ...], list[bytes]]:
         # In seconds without a unit: with one Prometheus takes whole numbers only.
-        form = {**form, "timeout": f"{self.config.timeout:.3f}"}
+        form = {**self.config.beside, **form, "timeout": f"{self.config.timeout:.3f}"}
         response = self._post(f"{self.connection.url}/api/v1/{endpoint}", form)
         rest, lifted = lift(response.content)
         try:
@@ -147,21 +149,43 @@ class Prometheus:
                 SourceReason.BAD_ANSWER,
                 f"{self.config.url} gave no JSON answer of Prometheus: {response.content[:80]!r}",
             )
-        return answer["data"], tuple(answer.get("warnings") or ()), lifted
+        self._kind_is_told(answer)
+        return answer["data"], _warnings(answer), lifted
 
     def _post(self, url: str, form: Mapping[str, str]) -> requests.Response:
         timeout = self.config.timeout
         try:
             response = self.session.post(
-                url, data=form, headers=self.connection.headers, auth=self.connection.auth, timeout=timeout,
+                url, data=form, auth=self.auth, timeout=timeout,
+                # requests would take along headers of ours to whoever the answer names
+                allow_redirects=not self.auth.is_secret,
                 verify=self.session.verify,  # else REQUESTS_CA_BUNDLE would have its way
             )  # fmt: skip
         except (OSError, SecretError) as error:
             raise self._failure(error) from error
+        if response.is_redirect:
+            target = urljoin(response.url, response.headers["location"])
+            told = (
+                f"{self.config.url} sends queries on to {target}, where our credentials do not follow; ask that one"
+            )
+            raise SourceError(SourceReason.BAD_ANSWER, told)
         if response.request.method != "POST":
             told = f"{self.config.url} sends queries on to {response.url}, where they arrive empty; ask that one"
             raise SourceError(SourceReason.BAD_ANSWER, told)
         return response
+
+    def _same_moments(self, found: Floats, asked: Floats) -> None:
+        if (np.abs(found - asked) > _MOVED).any():
+            told = (
+                f"answers for {found[0]:.3f} what was asked for {asked[0]:.3f}; it must not align ranges with steps"
+            )
+            raise SourceError(SourceReason.BAD_ANSWER, f"{self.config.url} {told}")
+
+    def _kind_is_told(self, answer: Mapping[str, Any]) -> None:
+        stats = answer.get("stats")
+        if self.config.kind is Kind.PROMETHEUS and isinstance(stats, dict) and "seriesFetched" in stats:
+            told = f"is VictoriaMetrics, whose answers may be 30 s old; add kind: {Kind.VICTORIA_METRICS}"
+            raise SourceError(SourceReason.BAD_ANSWER, f"{self.config.url} {told}")
 
     def _failure(self, error: OSError | SecretError) -> SourceError:
         """Tell the errors of requests apart, which are OSErrors, and those of files that it was to read."""
@@ -184,7 +208,21 @@ class Prometheus:
 
 
 def _too_much(error: SourceError) -> bool:
-    return error.reason == SourceReason.TIMEOUT or "too many samples" in str(error)
+    return error.reason in (SourceReason.TIMEOUT, SourceReason.TOO_LARGE)
+
+
+def session_of(config: LinkConfig, session: requests.Session | None = None) -> requests.Session:
+    """Return a session, a new one if none is given, that gives and checks certificates as configured."""
+    session = session or requests.Session()
+    session.verify = _verify(config.tls)
+    session.cert = config.tls.certificate
+    return session
+
+
+def _warnings(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    # VictoriaMetrics' cluster says by a mark what Thanos and Mimir say by a warning.
+    partial = ("isPartial: a storage node did not answer",) if answer.get("isPartial") is True else ()
+    return (*(answer.get("warnings") or ()), *partial)
 
 
 def _verify(tls: Tls) -> bool | str:
@@ -207,9 +245,7 @@ def _series(data: Any, kind: str, query: str) -> list[Any]:
 
 
 def _refusal(response: requests.Response, answer: Any) -> SourceError:
-    reason = _BY_STATUS.get(response.status_code, SourceReason.SERVER_ERROR)
     detail = answer if isinstance(answer, dict) else {}
-    if detail.get("errorType") == "timeout":
-        reason = SourceReason.TIMEOUT
-    text = detail.get("error") or response.text[:200]
+    text = str(detail.get("error") or detail.get("message") or response.text[:200])
+    reason = reason_of(response.status_code, str(detail.get("errorType")), text)
     return SourceError(reason, f"prometheus answered {response.status_code}: {text}")

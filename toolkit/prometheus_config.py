@@ -1,111 +1,69 @@
-"""Where Prometheus is and who we are to it: the part of a configuration file, and what it does to a request."""
+"""Which Prometheus series are read from, and what is said to it beside the query: a part of a configuration file."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
 
-import requests
-from pydantic import Field, SecretStr, field_validator, model_validator
-from requests.auth import AuthBase, _basic_auth_str
+from pydantic import Field, field_validator
 
-from presagio.toolkit.schema import Model
-from presagio.toolkit.secrets import Secret, SecretError
-from presagio.toolkit.units import Duration
+from presagio.toolkit.link_config import LinkConfig
 
-_TENANT_HEADER = "X-Scope-OrgID"
+_ASKED = ("query", "time", "start", "end", "step", "timeout")
 
 
-class BasicAuth(Model):
-    """User name and password."""
+class Kind(StrEnum):
+    """What answers. Only where it must be asked otherwise than Prometheus is there a kind of its own."""
 
-    username: str = Field(description="user name")
-    password: SecretStr | None = Field(None, description="password; rather use password_file")
-    password_file: Path | None = Field(None, description="file with the password, read at each query")
-
-    @model_validator(mode="after")
-    def _one_password(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("either password or password_file, got both")
-        return self
+    PROMETHEUS = "prometheus"
+    VICTORIA_METRICS = "victoria-metrics"
 
 
-class Tls(Model):
-    """How the server's certificate is checked, and ours given."""
-
-    ca_file: Path | None = Field(None, description="certificate authority that signed the server's certificate")
-    cert_file: Path | None = Field(None, description="our certificate, for mutual TLS")
-    key_file: Path | None = Field(None, description="the key of our certificate, if it is not in cert_file")
-    insecure_skip_verify: bool = Field(False, description="accept any certificate; for tests only")
-
-    @model_validator(mode="after")
-    def _certificate_of_key(self) -> Self:
-        if self.key_file is not None and self.cert_file is None:
-            raise ValueError("cert_file beside key_file, got key_file alone")
-        return self
-
-    @property
-    def certificate(self) -> str | tuple[str, str] | None:
-        """Our certificate, as requests takes it."""
-        if self.cert_file is None:
-            return None
-        return (str(self.cert_file), str(self.key_file)) if self.key_file else str(self.cert_file)
+PARAMETERS: Mapping[Kind, Mapping[str, str]] = {
+    Kind.PROMETHEUS: {},
+    # Else VictoriaMetrics answers from a cache that does not know what came late, moves the moments of a range onto
+    # multiples of its step, and leaves out the last 30 seconds: it repeats what was before them. 0 it refuses.
+    Kind.VICTORIA_METRICS: {"nocache": "1", "latency_offset": "1ms"},
+}
 
 
-class PrometheusConfig(Model):
+class PrometheusConfig(LinkConfig):
     """Where Prometheus is and who we are to it."""
 
     url: str = Field("http://localhost:9090", description="base URL, with its path prefix if it has one")
-    bearer_token: SecretStr | None = Field(None, description="token; rather use bearer_token_file")
-    bearer_token_file: Path | None = Field(None, description="file with the token, read at each query")
-    basic_auth: BasicAuth | None = Field(None, description="user name and password")
-    tls: Tls = Field(default_factory=Tls, description="certificates")
-    tenant: str | None = Field(
-        None, pattern="^[!-~]+$", description=f"tenant of Mimir, Cortex or Thanos, sent as {_TENANT_HEADER}"
+    kind: Kind = Field(
+        Kind.PROMETHEUS,
+        description="what answers: `prometheus` is right for Thanos, Mimir and Amazon's service too",
     )
-    timeout: Duration = Field(10.0, gt=0, description="longest wait for one answer; also given to Prometheus")
+    parameters: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="sent with each query, such as `{dedup: true, partial_response: false}` for Thanos",
+    )
 
-    @field_validator("url")
+    @field_validator("parameters", mode="before")
     @classmethod
-    def _http(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.username is not None:
-            raise ValueError("an address without credentials, which belong into basic_auth, got both together")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"an address that begins with http:// or https://, got {url!r}")
-        return url.rstrip("/")
+    def _as_sent(cls, parameters: Any) -> Any:
+        return (
+            {name: _text(value) for name, value in parameters.items()} if isinstance(parameters, dict) else parameters
+        )
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = ("bearer_token", "bearer_token_file", "basic_auth")
-        given = [way for way in ways if getattr(self, way) is not None]
-        if len(given) > 1:
-            raise ValueError(f"one of {', '.join(ways)}, got {' and '.join(given)}")
-        return self
+    @field_validator("parameters")
+    @classmethod
+    def _not_asked(cls, parameters: Mapping[str, str]) -> Mapping[str, str]:
+        for name in parameters:
+            if name in _ASKED:
+                raise ValueError(f"parameters beside {', '.join(_ASKED)}, which each query has, got {name!r}")
+        return parameters
 
     @property
-    def headers(self) -> dict[str, str]:
-        """What is sent with each request, beside the credentials."""
-        return {_TENANT_HEADER: self.tenant} if self.tenant else {}
+    def beside(self) -> Mapping[str, str]:
+        """What is sent with each query beside it."""
+        return {**PARAMETERS[self.kind], **self.parameters}
 
 
-class Auth(AuthBase):
-    """Reads the secret at each request, so that a rotated one needs no restart."""
-
-    def __init__(self, config: PrometheusConfig) -> None:
-        self.bearer = Secret(config.bearer_token, config.bearer_token_file)
-        self.basic = config.basic_auth
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request with its Authorization. Raises SecretError."""
-        if self.bearer:
-            token = self.bearer.read()
-            if not (token.isascii() and token.isprintable()):
-                # Told here, since http.client would quote the token.
-                raise SecretError("the bearer token cannot be sent: it has more than one line, or is not ASCII")
-            request.headers["Authorization"] = f"Bearer {token}"
-        elif self.basic:
-            password = Secret(self.basic.password, self.basic.password_file).read()
-            request.headers["Authorization"] = _basic_auth_str(self.basic.username.encode(), password.encode())
-        return request
+def _text(value: Any) -> Any:
+    """Return what YAML took for a truth or a whole number as it is written in a query."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value

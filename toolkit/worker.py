@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -12,21 +13,35 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 READING = 10.0
 """Seconds for a request to come in whole. Whoever is slower, or gone without a word, gives its thread back."""
 
+_LOOK_EVERY = 0.5
+
 
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """A worker that Ctrl-C ends as gently as SIGTERM: what it learnt is written, not broken off."""
 
     handle_quit = ThreadWorker.handle_exit
 
+    def init_process(self) -> None:
+        """Begin, with one thread that watches all requests: a timer for each would be a thread for each."""
+        self.deadlines: dict[int, tuple[float, Any]] = {}
+        threading.Thread(target=self._watch, name="slow clients", daemon=True).start()
+        super().init_process()
+
     def handle(self, conn: Any) -> Any:
         """Handle one request; it is cut off if it is not read within READING seconds. An answer may take longer."""
-        timer = threading.Timer(READING, _hang_up, (conn,))
-        timer.daemon = True
-        timer.start()
+        self.deadlines[id(conn)] = time.monotonic() + READING, conn
         try:
             return super().handle(conn)
         finally:
-            timer.cancel()
+            del self.deadlines[id(conn)]
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY)
+            now = time.monotonic()
+            for deadline, conn in list(self.deadlines.values()):
+                if now >= deadline:
+                    _hang_up(conn)
 
 
 def _hang_up(conn: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from presagio.toolkit.errors import SourceError
 from presagio.webhook import evaluation, guards
 from presagio.webhook.errors import AlertmanagerError, ApprovalError
 from presagio.webhook.ledger import Ledger
 from presagio.webhook.moves import Move, Stay
+from presagio.webhook.standing import Standing
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools, about, plan_of
@@ -67,7 +68,8 @@ def decide(case: Remediation, answer: Answer, tools: Tools, ledger: Ledger, now:
     policy = tools.policy(case.policy)
     if policy is None or policy.revision != case.policy_revision:
         raise ApprovalError(f"the policy {case.policy!r} was changed since; the plan will be made anew, look again")
-    objection = guards.spent(case, policy, tools, now)
+    # what stands now, not what the orchestrator saw at its last step
+    objection = guards.spent(case, policy, replace(tools, standing=Standing(tools.records)), now)
     if objection:
         raise ApprovalError(
             f"it may not act now ({objection.reason.value}: {dict(objection.facts)}); approve it later"

@@ -62,28 +62,32 @@ def verify(rows: Iterable[Audit], head: Head, key: bytes, known: tuple[int, str]
     known: sequence number and seal of a row, kept elsewhere: a ledger that was cut and sealed anew does not have it.
     Rows at the beginning may be missing if a row that is sealed as well says that they were removed (retention.py).
     """
-    walk = _Walk()
-    seq, previous = walk.before
-    for seq, previous in _checked(walk.over(_remembered(rows, known)), key, None):  # noqa: B007 # the last is compared
-        pass
-    walk.check()
-    if head.seq > seq:
-        raise LedgerError(f"audit row {seq + 1} is missing: the ledger ended at row {head.seq}")
-    if (head.seq, head.hmac) != (seq, previous):
-        raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {seq}")
-    return seq - walk.before[0]
+    walk = Walk()
+    walk.over(_remembered(rows, known), key)
+    walk.end(head)
+    return walk.seq - walk.before[0]
 
 
-class _Walk:
-    """Remembers where a chain begins, and what its last row on removed ones says."""
+class Walk:
+    """A walk over the chain, all at once or part by part; it remembers where the chain begins and how far it came.
+
+    before: number and seal of the row before the first. seq, hmac: those of the last row that was checked.
+    """
 
     def __init__(self) -> None:
         self.before = (0, GENESIS)
+        self.seq, self.hmac = self.before
         self._begun = False
         self._removal = "{}"
 
-    def over(self, rows: Iterable[Audit]) -> Iterator[Audit]:
-        """Pass rows on."""
+    def over(self, rows: Iterable[Audit], key: bytes) -> None:
+        """Check the rows that come next. Raises LedgerError that names the first broken one."""
+        before = (self.seq, self.hmac) if self._begun else None
+        for self.seq, self.hmac in _checked(self._passed(rows), key, before):  # noqa: B020 # as far as it came
+            pass
+
+    def _passed(self, rows: Iterable[Audit]) -> Iterator[Audit]:
+        """Pass rows on; remember the first, and what the last one on removed rows says."""
         for row in rows:
             if not self._begun:
                 self.before, self._begun = (row.seq - 1, row.previous), True
@@ -91,13 +95,17 @@ class _Walk:
                 self._removal = row.facts
             yield row
 
-    def check(self) -> None:
-        """Raise LedgerError unless the chain begins at its beginning, or where it says that it was shortened."""
+    def end(self, head: Head) -> None:
+        """Raise LedgerError unless the rows that were walked are all that there are."""
         told = json.loads(self._removal)  # only now: its seal was checked
         if self.before not in ((0, GENESIS), (told.get("through"), told.get("hmac"))):
             raise LedgerError(
                 f"audit rows up to {self.before[0]} are missing, and no row says that they were removed"
             )
+        if head.seq > self.seq:
+            raise LedgerError(f"audit row {self.seq + 1} is missing: the ledger ended at row {head.seq}")
+        if (head.seq, head.hmac) != (self.seq, self.hmac):
+            raise LedgerError(f"the head of the ledger says row {head.seq}, its last row is {self.seq}")
 
 
 def verify_rows(rows: Iterable[Audit], key: bytes, known: tuple[int, str] | None = None) -> int:

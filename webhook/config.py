@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from presagio.toolkit.errors import ConfigError
+from presagio.toolkit.link_config import LinkConfig
 from presagio.toolkit.log import Log
 from presagio.toolkit.positions import Path as Place
 from presagio.toolkit.prometheus import PrometheusConfig
@@ -24,7 +25,7 @@ from presagio.webhook.policy import Mode, Policy
 from presagio.webhook.timers import Timers
 
 
-class AlertmanagerConfig(PrometheusConfig):
+class AlertmanagerConfig(LinkConfig):
     """Where Alertmanager is and who we are to it."""
 
     url: str = Field("http://localhost:9093", description="base URL, with its path prefix if it has one")

@@ -18,7 +18,9 @@ from presagio.webhook.tables import Message
 _LASTS = 4 * 3600.0
 _AGAIN = 30.0
 _IDENTITY = ("service_id", "policy", "action", "reason")
-_MOMENTS = frozenset({"until", "begins", "ends"})
+_UNTOLD = frozenset({"until", "begins", "ends", "answers", "plan_hash"})
+_CAUSE = ("actual", "expected", "time_left", "why")
+_RUNBOOKS = "https://github.com/presagio/presagio/blob/main/docs/runbooks"
 _NOTHING = {"plan": "", "text": ""}
 
 
@@ -87,16 +89,30 @@ def alert(message: Message, url: str | None = None) -> dict[str, Any]:
         "remediation": str(message.remediation_id),
         "severity": str(body.get("severity", kind.severity)),
     }
-    what = f"remediation {message.remediation_id} of {body.get('service_id', 'an alert')}"
-    words = {"what": what, **_NOTHING, **body}
-    annotations = {"summary": kind.summary.format_map(words), "description": _told(body)}
-    if url:
-        annotations["link"] = f"{url.rstrip('/')}/remediations/{message.remediation_id}"
+    annotations = {**_annotations(message, kind), **({"link": _link(message, url)} if url else {})}
     ends = float(body.get("ends") or body.get("until") or message.created_at + _LASTS)
     return {
         "labels": {**labels, **own}, "annotations": annotations, "startsAt": _moment(_begin(message)),
         "endsAt": _moment(ends),
     }  # fmt: skip
+
+
+def _annotations(message: Message, kind: Kind) -> dict[str, str]:
+    """Return what people are told: what is asked or was done, and the facts of the alert that it answers."""
+    body, cause = message.body, message.body.get("answers", {})
+    what = f"remediation {message.remediation_id} of {body.get('service_id', 'an alert')}"
+    told = {name: cause[name] for name in _CAUSE if cause.get(name)}
+    if because := "; ".join(cause[name] for name in ("summary", "why") if cause.get(name)):
+        told["why"] = because
+    if "until" in body:
+        told["answer_by"] = f"{datetime.fromtimestamp(body['until'], UTC):%Y-%m-%d %H:%M:%S} UTC"
+    summary = kind.summary.format_map({"what": what, **_NOTHING, **body})
+    runbook = f"{_RUNBOOKS}/{OUR_ALERTS}{kind.name}.md"
+    return {"summary": summary, "description": _told(body), "runbook_url": runbook, **told}
+
+
+def _link(message: Message, url: str) -> str:
+    return f"{url.rstrip('/')}/remediations/{message.remediation_id}"
 
 
 def _begin(message: Message) -> float:
@@ -105,7 +121,7 @@ def _begin(message: Message) -> float:
 
 
 def _told(body: Mapping[str, Any]) -> str:
-    return "; ".join(f"{key}: {value}" for key, value in sorted(body.items()) if key not in _MOMENTS)
+    return "; ".join(f"{key}: {value}" for key, value in sorted(body.items()) if key not in _UNTOLD)
 
 
 def _moment(time: float) -> str:

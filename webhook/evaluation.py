@@ -100,13 +100,14 @@ def look(case: Remediation, policies: Sequence[Policy], tools: Tools, now: float
 def _answers(case: Remediation, policy: Policy, tools: Tools, now: float) -> Iterator[dict[str, Any]]:
     """Yield what each condition says, up to the first that does not hold."""
     if not policy.when:
-        active = tools.questions.is_active(case.fingerprint, case.created_at, now)
+        active = tools.questions.is_active(case, now)
         yield {"condition": "the alert is active", "holds": active}
     for condition in conditions(policy, target_of(case)):
         answer = tools.questions.instant(condition.query, now)
-        holds = condition.holds(answer)
-        if answer.partial and not holds:
+        # What holds by half an answer may hold for the half that is missing: count(up) < 3.
+        if answer.partial:
             raise SourceError(SourceReason.BAD_ANSWER, f"half an answer to {condition.query!r}: {answer.warnings}")
+        holds = condition.holds(answer)
         yield {"condition": condition.query, "holds": holds, "series": shown(answer)}
         if not holds:
             return

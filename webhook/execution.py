@@ -37,7 +37,7 @@ def release(case: Remediation, tools: Tools, now: float) -> Move:
 def begin(case: Remediation, tools: Tools, now: float) -> Move:
     """READY: name the attempt, and with the commit of that name, act. A plan that waited too long is made again."""
     timers = tools.timers
-    if tools.records.paused():
+    if tools.standing.paused():
         return Move(State.EVALUATING, Reason.PAUSED)
     if now - case.entered_at > timers.ready_patience:
         return Move(State.EVALUATING, Reason.STALE)

@@ -12,7 +12,7 @@ from presagio.actions.base import Plan
 from presagio.webhook import blast_radius, windows
 from presagio.webhook.moves import Budget
 from presagio.webhook.policy import Mode, Policy
-from presagio.webhook.records import HOUR
+from presagio.webhook.statements import HOUR
 from presagio.webhook.states import Reason
 from presagio.webhook.tables import Remediation
 from presagio.webhook.tools import Tools
@@ -33,13 +33,13 @@ Guard = Callable[[Remediation, Policy, Tools, float], Block | None]
 def pause(_: Remediation, policy: Policy, tools: Tools, now: float) -> Block | None:
     """Block while a person has paused all acting; a dry run does not act."""
     del now
-    switch = None if policy.mode is Mode.DRY_RUN else tools.records.paused()
+    switch = None if policy.mode is Mode.DRY_RUN else tools.standing.paused()
     return Block(Reason.PAUSED, {"who": switch.who, "since": switch.since, "note": switch.note}) if switch else None
 
 
 def silence(case: Remediation, _: Policy, tools: Tools, now: float) -> Block | None:
     """Block while the alert is silenced or inhibited. Raises AlertmanagerError if nobody can tell."""
-    active = tools.questions.is_active(case.fingerprint, case.created_at, now)
+    active = tools.questions.is_active(case, now)
     return None if active else Block(Reason.SILENCE)
 
 
@@ -64,7 +64,7 @@ def window(_: Remediation, policy: Policy, tools: Tools, now: float) -> Block | 
 
 def storm(_: Remediation, __: Policy, tools: Tools, now: float) -> Block | None:
     """Block while too much is alerting at once. Raises SourceError if nobody can tell how many services there are."""
-    limits, alerting = tools.fleet.storm, tools.records.alerting()
+    limits, alerting = tools.fleet.storm, tools.standing.alerting()
     if alerting < limits.least:
         return None
     answer = tools.questions.instant(limits.services, now)
@@ -82,7 +82,7 @@ def budget(_: Remediation, policy: Policy, tools: Tools, now: float) -> Block | 
         return None
     limits = allowance(policy, tools)
     for name, most in ((policy.name, limits.max_per_hour), (None, limits.max_per_hour_in_all)):
-        oldest = tools.records.spent_up(now - HOUR, name, most) if most else None
+        oldest = tools.standing.spent_up(now - HOUR, name, most) if most else None
         if oldest is not None or not most:
             # A place is free when the oldest of the last `most` is an hour old; with none at all, never.
             until = None if oldest is None else oldest + HOUR

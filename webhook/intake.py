@@ -66,7 +66,7 @@ def _dropped(alert: Alert, policies: tuple[Policy, ...], known: Ownership) -> Mo
 
 def _ghost(case: Remediation, tools: Tools, now: float) -> Move | None:
     try:
-        active = tools.questions.is_active(case.fingerprint, case.created_at, now)
+        active = tools.questions.is_active(case, now)
     except AlertmanagerError:
         return None  # asked again before anything is done
     return None if active else Move(State.DROPPED, Reason.GHOST)

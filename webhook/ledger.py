@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Engine, Table, bindparam, insert, select, update
+from sqlalchemy import JSON, Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,21 +18,36 @@ from presagio.webhook.database import reading
 from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
 from presagio.webhook.states import IN_HAND, TERMINAL, Reason, State, allowed
-from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch
+from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch, table
+
+Arrived = tuple[Notification, Sequence[Arrival]]
+"""A notification, and the alerts in it."""
+
+Decided = tuple[Remediation, Move | Stay]
+"""A remediation, and what a stage decided of it."""
 
 ORCHESTRATOR = "orchestrator"
 """Who moves a remediation when no person does."""
 
 
-# The three statements of every transition, without the ORM around them, which took a third of the time.
-_CASES, _AUDIT, _HEADS = (cast(Table, one.__table__) for one in (Remediation, Audit, Head))
+# Transitions are written without the ORM, which took half of their time.
+_CASES, _AUDIT, _HEADS, _INBOX = (table(one) for one in (Remediation, Audit, Head, Notification))
 _HEAD = select(_HEADS.c.seq, _HEADS.c.hmac).with_for_update()
-_APPEND, _ADVANCE = insert(_AUDIT), update(_HEADS)
+_RECEIVE, _APPEND, _ADVANCE = insert(_CASES), insert(_AUDIT), update(_HEADS)
 _SAME = update(_CASES).where(
     _CASES.c.id == bindparam("known_id"),
     _CASES.c.state == bindparam("known_state"),
     _CASES.c.revision == bindparam("known_revision"),
 )
+# whoever is opening it is not waited for
+_UNOPENED = (
+    select(_INBOX.c.id)
+    .where(_INBOX.c.id == bindparam("known_id"), _INBOX.c.opened_at.is_(None))
+    .with_for_update(skip_locked=True)
+)
+_OPENED = update(_INBOX).where(_INBOX.c.id == bindparam("known_id"))
+_NAMES = tuple(column.name for column in _CASES.c)
+_JSON = frozenset(column.name for column in _CASES.c if isinstance(column.type, JSON))
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,26 @@ class Row:
     facts: Facts
 
 
+@dataclass
+class Page:
+    """One transaction on the chain: rows are added one after another, and its head is written once, at the end."""
+
+    connection: Connection
+    key: bytes
+    seq: int
+    seal: str
+
+    def add(self, said: Row, now: float) -> None:
+        """Add an audit row: the chain's next."""
+        values = {
+            "seq": self.seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
+            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
+            "previous": self.seal,
+        }  # fmt: skip
+        self.seq, self.seal = self.seq + 1, chain.seal(Audit(**values), self.key)
+        self.connection.execute(_APPEND, {**values, "hmac": self.seal})
+
+
 class Ledger:
     """Writes. Any number of threads may share one; what reads only is in records.py.
 
@@ -58,70 +94,77 @@ class Ledger:
         self.key = key
         self.patience = patience
 
-    def open(self, notification: Notification, arrivals: Iterable[Arrival], now: float) -> None:
-        """Turn a notification into remediations in RECEIVED, one for each alert. Raises ConflictError if it was."""
-        with Session(self.engine) as session, session.begin():
-            _open(session, notification, now)
-            for arrival in arrivals:
-                case = self._received(notification.id, arrival, now)
-                session.add(case)
-                session.flush()
-                self.append(session, _row(case.id, "", ORCHESTRATOR, _notified(arrival)), now)
+    @contextmanager
+    def page(self) -> Iterator[Page]:
+        """Open a transaction on the chain."""
+        with self.engine.begin() as connection:
+            # The head of the chain first, always: who held another row and waited for it might be waited for.
+            page = Page(connection, self.key, *connection.execute(_HEAD).one())
+            begun = page.seq
+            yield page
+            if page.seq > begun:
+                connection.execute(_ADVANCE, {"seq": page.seq, "hmac": page.seal})
 
-    def _received(self, notification: int, arrival: Arrival, now: float) -> Remediation:
-        return Remediation(
-            state=State.RECEIVED, reason=Reason.NOTIFIED, created_at=now, entered_at=now, not_before=now,
-            deadline=now + self.patience, notification_id=notification, fingerprint=arrival.fingerprint,
-            starts_at=arrival.starts_at, alert=dict(arrival.alert),
-        )  # fmt: skip
+    def open(self, arrived: Iterable[Arrived], now: float) -> int:
+        """Turn notifications into remediations in RECEIVED, one for each alert; return how many were opened.
+
+        One that somebody else has opened, or is opening, is left alone.
+        """
+        with self.page() as page:
+            return sum(self._open(page, notification.id, arrivals, now) for notification, arrivals in arrived)
+
+    def _open(self, page: Page, notification: int, arrivals: Iterable[Arrival], now: float) -> bool:
+        if page.connection.scalar(_UNOPENED, {"known_id": notification}) is None:
+            return False
+        page.connection.execute(_OPENED, {"known_id": notification, "opened_at": now})
+        for arrival in arrivals:
+            done = page.connection.execute(_RECEIVE, self._received(notification, arrival, now))
+            row = _row(done.inserted_primary_key[0], "", ORCHESTRATOR, _notified(arrival))  # type: ignore[index] # one
+            page.add(row, now)
+        return True
+
+    def _received(self, notification: int, arrival: Arrival, now: float) -> dict[str, Any]:
+        return {
+            "state": State.RECEIVED, "reason": Reason.NOTIFIED, "created_at": now, "entered_at": now,
+            "not_before": now, "deadline": now + self.patience, "notification_id": notification,
+            "fingerprint": arrival.fingerprint, "starts_at": arrival.starts_at, "alert": dict(arrival.alert),
+        }  # fmt: skip
 
     def move(self, case: Remediation, move: Move, now: float, who: str = ORCHESTRATOR) -> Remediation:
         """Take one transition and return the remediation as it is then.
 
         Raises ConflictError, and writes nothing, if it is no longer in the state and revision of `case`.
         """
-        if not allowed(case.state, move.to):
-            raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
-        with _claims(case, move.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            # The head of the chain first, always: who held another row and waited for it might be waited for.
-            self.append(session, _row(case.id, case.state.value, who, move), now)
-            self._set(session, case, _columns(case, move, now))
-            consequences(session, case, move, now)
-            return session.get_one(Remediation, case.id)
+        with self.page() as page:
+            return _move(page, case, move, now, who)
 
     def stay(self, case: Remediation, stay: Stay) -> Remediation:
         """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
-        with _claims(case, stay.changes), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._set(session, case, {**stay.changes, "not_before": stay.not_before, "worker": None})
-            return session.get_one(Remediation, case.id)
+        with self.engine.begin() as connection:
+            return _stay(connection, case, stay)
 
-    def _set(self, session: Session, case: Remediation, columns: dict[str, Any]) -> None:
-        known = {"known_id": case.id, "known_state": case.state, "known_revision": case.revision}
-        done = session.connection().execute(_SAME, {**columns, **known, "revision": case.revision + 1})
-        if done.rowcount != 1:
-            raise ConflictError(f"remediation {case.id} has left {case.state.value!r} meanwhile")
+    def write(self, decided: Iterable[Decided], now: float) -> list[Remediation]:
+        """Write what was decided of several remediations, all in one transaction, and return them as they are then.
 
-    def append(self, session: Session, said: Row, now: float) -> None:
-        """Add an audit row in a transaction that is open: the chain's next."""
-        connection = session.connection()
-        seq, previous = connection.execute(_HEAD).one()
-        values = {
-            "seq": seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
-            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
-            "previous": previous,
-        }  # fmt: skip
-        seal = chain.seal(Audit(**values), self.key)
-        connection.execute(_APPEND, {**values, "hmac": seal})
-        connection.execute(_ADVANCE, {"seq": seq + 1, "hmac": seal})
+        Each transition is as whole as in a transaction of its own: it is there with all it brings, or not at all.
+        What is shared is the wait for the disk. Raises ConflictError, and writes nothing, if one is in the way.
+        """
+        with self.page() as page:
+            return [
+                _move(page, case, decision, now, ORCHESTRATOR) if isinstance(decision, Move)
+                else _stay(page.connection, case, decision)
+                for case, decision in decided
+            ]  # fmt: skip
 
     def switch(self, name: str, on: bool, who: str, note: str, now: float) -> None:
         """Turn a switch on or off; the ledger tells who did."""
-        with Session(self.engine) as session, session.begin():
-            said = f"{name} {'on' if on else 'off'}"
-            self.append(session, Row(None, "", said, "switch", who, {"switch": name, "on": on, "note": note}), now)
+        with self.page() as page, Session(page.connection) as session:
+            facts = {"switch": name, "on": on, "note": note}
+            page.add(Row(None, "", f"{name} {'on' if on else 'off'}", "switch", who, facts), now)
             held = session.get(Switch, name)
             since = held.since if held is not None and held.on == on else now
             session.merge(Switch(name=name, on=on, since=since, who=who, note=note))
+            session.flush()
 
     def delivered(self, messages: Sequence[Message], now: float) -> None:
         """Mark messages of the outbox as sent."""
@@ -138,13 +181,40 @@ def _notified(arrival: Arrival) -> Move:
     return Move(State.RECEIVED, Reason.NOTIFIED, arrival.alert)
 
 
-def _open(session: Session, notification: Notification, now: float) -> None:
-    # whoever is opening it is not waited for
-    same = select(Notification).where(Notification.id == notification.id, Notification.opened_at.is_(None))
-    found = session.scalar(same.with_for_update(skip_locked=True))
-    if found is None:
-        raise ConflictError(f"notification {notification.id} was opened meanwhile")
-    found.opened_at = now
+def _move(page: Page, case: Remediation, move: Move, now: float, who: str) -> Remediation:
+    if not allowed(case.state, move.to):
+        raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
+    columns = _columns(case, move, now)
+    with _claims(case, move.changes):
+        page.add(_row(case.id, case.state.value, who, move), now)
+        _set(page.connection, case, columns)
+        consequences(page.connection, case, move, now)
+    return _after(case, columns)
+
+
+def _stay(connection: Connection, case: Remediation, stay: Stay) -> Remediation:
+    columns = {**stay.changes, "not_before": stay.not_before, "worker": None}
+    with _claims(case, stay.changes):
+        _set(connection, case, columns)
+    return _after(case, columns)
+
+
+def _set(connection: Connection, case: Remediation, columns: dict[str, Any]) -> None:
+    known = {"known_id": case.id, "known_state": case.state, "known_revision": case.revision}
+    done = connection.execute(_SAME, {**columns, **known, "revision": case.revision + 1})
+    if done.rowcount != 1:
+        raise ConflictError(f"remediation {case.id} has left {case.state.value!r} meanwhile")
+
+
+def _after(case: Remediation, columns: dict[str, Any]) -> Remediation:
+    """Return the remediation as reading it again would give it."""
+    before = {name: getattr(case, name) for name in _NAMES}
+    written = {name: _read_back(value) if name in _JSON else value for name, value in columns.items()}
+    return Remediation(**{**before, **written, "revision": case.revision + 1})
+
+
+def _read_back(value: Any) -> Any:
+    return None if value is None else json.loads(chain.canonical(value))
 
 
 def _columns(case: Remediation, move: Move, now: float) -> dict[str, Any]:

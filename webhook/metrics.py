@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,10 +12,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from presagio.toolkit.clock import Clock
 from presagio.webhook.moves import Move
 from presagio.webhook.observation import Found
 from presagio.webhook.payload import Notification
 from presagio.webhook.policy import Policy
+from presagio.webhook.queues import Queue, Waiting
+from presagio.webhook.queues import waiting as queues_of
 from presagio.webhook.records import FREEZE, PAUSE, Records
 from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, Reason, State
 from presagio.webhook.tables import Remediation
@@ -65,6 +69,15 @@ class Metrics:
             "presagio_orchestrator_last_step_timestamp_seconds", "Unix time of its last turn that went well.",
             registry=registry,
         )  # fmt: skip
+        self.whole = Gauge(
+            "presagio_ledger_verified", "1 if the ledger is whole, 0 if it is broken, NaN until that is known.",
+            registry=registry,
+        )  # fmt: skip
+        self.last_verified = Gauge(
+            "presagio_ledger_last_verified_timestamp_seconds",
+            "Unix time when the ledger was last found whole; 0 before that.", registry=registry,
+        )  # fmt: skip
+        self.whole.set(math.nan)
         self._know(policies)
 
     def _know(self, policies: Iterable[Policy]) -> None:
@@ -125,12 +138,22 @@ class Metrics:
         """Count a turn that failed."""
         self.stumbles.inc()
 
+    def verified(self, now: float) -> None:
+        """Note that the ledger is whole."""
+        self.whole.set(1)
+        self.last_verified.set(now)
+
+    def breached(self) -> None:
+        """Note that the ledger is broken."""
+        self.whole.set(0)
+
 
 class LedgerCollector(Collector):
-    """What the ledger says at the moment of the scrape: remediations by state, the pause, the end of the chain."""
+    """What the ledger says at the moment of the scrape: remediations by state, queues, the pause, the chain's end."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, clock: Clock) -> None:
         self.records = records
+        self.clock = clock
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering must not ask the ledger."""
@@ -140,13 +163,26 @@ class LedgerCollector(Collector):
         """Yield the metrics; none of them while the ledger cannot be read, so that the page stays."""
         try:
             counts, head, switches = self.records.counts(), self.records.head(), self.records.switches()
+            queues = queues_of(self.records.engine)
         except SQLAlchemyError:
             return
         states = GaugeMetricFamily("presagio_remediations", "Live remediations by state.", labels=["state"])
         for state, count in counts.items():
             states.add_metric([state.value], count)
         yield states
+        yield from _queues(queues, self.clock.time())
         for name, switch, text in _SWITCHES:
             yield GaugeMetricFamily(name, text, float(switch in switches))
         text = "The last row of the ledger: keep it elsewhere and nobody can shorten the ledger unseen."
         yield InfoMetricFamily("presagio_ledger_head", text, value={"seq": str(head.seq), "hash": head.hmac})
+
+
+def _queues(queues: Mapping[Queue, Waiting], now: float) -> Iterator[Metric]:
+    lengths = GaugeMetricFamily("presagio_queue_length", "Alerts or messages that wait.", labels=["queue"])
+    waits = GaugeMetricFamily(
+        "presagio_queue_wait_seconds", "How long the oldest of a queue has waited; 0 if none waits.", labels=["queue"]
+    )
+    for queue, found in queues.items():
+        lengths.add_metric([queue.value], found.length)
+        waits.add_metric([queue.value], found.seconds(now))
+    yield from (lengths, waits)

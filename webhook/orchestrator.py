@@ -1,4 +1,4 @@
-"""Moves remediations through the table of states: `step(now)` takes all that are due, and moves each by one way.
+"""Moves remediations through the table of states: `step(now)` moves each that is due as far as it goes.
 
 Each state has a stage, a function that decides and writes nothing. Effects run in workers; their outcomes are
 collected, and written, by the thread that steps. One orchestrator may work on a SQLite file at a time (see loop.py);
@@ -7,77 +7,36 @@ on PostgreSQL each takes what the others have not (see replica.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from presagio.actions.base import NotAppliedError
+from sqlalchemy.exc import IntegrityError
+
 from presagio.toolkit.log import Log
-from presagio.webhook import aftermath, approval, evaluation, execution, intake, observation, verify
+from presagio.webhook import intake, observation
+from presagio.webhook.effects import NEEDS_A_WORKER, RUN_ON_ENTRY, Effects, Workers, outcome
 from presagio.webhook.errors import ConflictError
 from presagio.webhook.inbox import Inbox
-from presagio.webhook.ledger import Ledger
+from presagio.webhook.ledger import Decided, Ledger
 from presagio.webhook.moves import Arrival, Move, Run, Stay
 from presagio.webhook.payload import PayloadError
-from presagio.webhook.records import Without
 from presagio.webhook.replica import Claims
-from presagio.webhook.states import SELF_TIMED, Reason, State
+from presagio.webhook.stages import ASKS, STAGES
+from presagio.webhook.statements import Without
+from presagio.webhook.states import SELF_TIMED, TERMINAL, Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, escalate
 
-Stage = Callable[[Remediation, Tools, float], Move | Stay | Run]
-
-STAGES: Mapping[State, Stage] = {
-    State.RECEIVED: intake.admit,
-    State.EVALUATING: evaluation.evaluate,
-    State.BLOCKED: evaluation.retry,
-    State.PLANNED: execution.release,
-    State.AWAITING_APPROVAL: approval.wait,
-    State.READY: execution.begin,
-    State.INTENT: execution.recover,
-    State.UNKNOWN: execution.ask,
-    State.NOT_APPLIED: execution.back_off,
-    State.APPLIED: verify.settle,
-    State.SETTLING: verify.start,
-    State.VERIFYING: verify.watch,
-    State.VERIFIED: aftermath.verified,
-    State.INEFFECTIVE: aftermath.ineffective,
-    State.SUPERSEDED: aftermath.superseded,
-    State.INCONCLUSIVE: aftermath.inconclusive,
-    State.ROLLING_BACK: aftermath.resume,
-    State.ROLLED_BACK: aftermath.rolled_back,
-    State.NEXT_RUNG: aftermath.next_rung,
-    State.HOLDDOWN: aftermath.hold,
-    State.CLOSED: observation.observe,
-}
-"""What decides in each state that is due and that no worker of ours is busy with."""
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What a worker does in a state, and what follows from its result or from the exception that it raised."""
-
-    run: Callable[[Remediation, Tools], object]
-    conclude: Callable[[Remediation, Tools, object, float], Move]
-
-
-EFFECTS: Mapping[State, Effect] = {
-    State.INTENT: Effect(execution.apply, execution.applied),
-    State.UNKNOWN: Effect(execution.probe, execution.probed),
-    State.ROLLING_BACK: Effect(aftermath.undo, aftermath.undone),
-}
-
-_RUN_ON_ENTRY = frozenset({State.INTENT, State.ROLLING_BACK})
-_NEEDS_A_WORKER = frozenset({State.READY, State.UNKNOWN, State.INEFFECTIVE, State.ROLLING_BACK})
 _AFTER_A_FAILURE = 30.0
 
 
-class Workers(Protocol):
-    """A pool of threads, or what acts like one."""
+class AtOnce(Protocol):
+    """Calls a function for several, perhaps at once; the results come in order."""
 
-    def submit(self, call: Callable[..., object], /, *arguments: Any) -> Future[Any]:
-        """Run `call(*arguments)`, now or soon."""
+    def __call__(
+        self, call: Callable[[Remediation], Move | Stay | Run], cases: Sequence[Remediation], /
+    ) -> Iterable[Move | Stay | Run]:
+        """Return what `call` gives for each."""
 
 
 class Observer(Protocol):
@@ -87,16 +46,12 @@ class Observer(Protocol):
         """Tell of a transition."""
 
 
-@dataclass(frozen=True)
-class InFlight:
-    """An effect that a worker is busy with."""
-
-    case: Remediation
-    future: Future[object]
-
-
 class Orchestrator:
-    """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended."""
+    """The state machine at work. One thread calls `step`; `on_outcome` is called from the worker that has ended.
+
+    stretch: moves of one remediation until the others have their turn. From the alert to the attempt there are four.
+    at_once: calls a function for each of several remediations, as `map` of a pool of threads does.
+    """
 
     def __init__(
         self,
@@ -108,23 +63,25 @@ class Orchestrator:
         observer: Observer,
         log: Log,
         on_outcome: Callable[[], None] = lambda: None,
+        stretch: int = 8,
+        at_once: AtOnce = map,
     ) -> None:
         self.ledger = ledger
         self.inbox = inbox
         self.tools = tools
         self.claims = claims
-        self.workers = workers
         self.observer = observer
         self.log = log
-        self.on_outcome = on_outcome
-        self._in_flight: dict[int, InFlight] = {}
-        self._abandoned: list[Future[object]] = []
+        self.stretch = stretch
+        self.at_once = at_once
+        self.effects = Effects(tools, claims, workers, on_outcome)
 
     def step(self, now: float) -> int:
-        """Move each due remediation by one transition; return how much was done. Raises SQLAlchemyError."""
+        """Move each due remediation until it has to wait; return how much was done. Raises SQLAlchemyError."""
         self.tools.questions.begin()
-        done = self.collect(now) + self._open(now) + sum(self._advance(case, now) for case in self._due(now))
-        return done + sum(self._advance(case, now) for case in self.tools.records.observable(now))
+        self.tools.standing.begin()
+        done = self.collect(now) + self._open(now) + self._advance(self._due(now), now)
+        return done + self._advance(self.tools.records.observable(now), now)
 
     def next_due(self) -> float | None:
         """Return when there is something to do next, in Unix seconds, as far as the ledger knows."""
@@ -133,33 +90,19 @@ class Orchestrator:
     @property
     def busy(self) -> bool:
         """Whether a worker is at work whose outcome is not written yet."""
-        return bool(self._in_flight)
+        return bool(self.effects.ids)
 
     def collect(self, now: float) -> int:
         """Write the outcomes of effects that have ended or took too long; return how many. Starts nothing new."""
-        ended = [one for one in self._in_flight.values() if one.future.done() or now >= one.case.deadline]
-        return sum(self._conclude(one, now) for one in ended)
-
-    def _conclude(self, one: InFlight, now: float) -> int:
-        case, future = one.case, one.future
-        if future.done():
-            move = EFFECTS[case.state].conclude(case, self.tools, future.exception() or future.result(), now)
-        else:
-            self._abandoned.append(future)
-            move = _overdue(case, self.tools, now)
-        moved = self._commit(case, move, now)
-        del self._in_flight[case.id]  # only now: what cannot be written yet is not forgotten
-        return moved
+        ended = self.effects.ended(now)
+        done, _ = self._commit([(one.case, outcome(one, self.tools, now)) for one in ended], now)
+        for one in ended:  # only now: what cannot be written yet is not forgotten
+            self.effects.forget(one)
+        return done
 
     def _open(self, now: float) -> int:
-        return sum(self._open_one(notification, now) for notification in self.inbox.waiting())
-
-    def _open_one(self, notification: Notification, now: float) -> int:
-        try:
-            self.ledger.open(notification, self._arrivals(notification), now)
-        except ConflictError:  # another replica was faster
-            return 0
-        return 1
+        waiting = self.inbox.waiting()
+        return self.ledger.open([(one, self._arrivals(one)) for one in waiting], now) if waiting else 0
 
     def _arrivals(self, notification: Notification) -> list[Arrival]:
         try:
@@ -173,21 +116,51 @@ class Orchestrator:
         return self.claims.due(now, self._without())
 
     def _without(self) -> Without:
-        return Without(list(self._in_flight), () if self._has_room() else tuple(_NEEDS_A_WORKER))
+        return Without(self.effects.ids, () if self.effects.room() > 0 else tuple(NEEDS_A_WORKER))
 
-    def _has_room(self) -> bool:
-        self._abandoned = [future for future in self._abandoned if not future.done()]
-        return len(self._in_flight) + len(self._abandoned) < self.tools.timers.workers
+    def _advance(self, cases: Sequence[Remediation], now: float) -> int:
+        """Move remediations until they have to wait for something: each round of moves is one transaction."""
+        done = 0
+        for _ in range(self.stretch):
+            if not cases:
+                break
+            run, decided, later = self._round(cases, now)
+            moved, following = self._commit(decided, now)
+            done += run + moved
+            cases = [*following, *later]
+        return done
 
-    def _advance(self, case: Remediation, now: float) -> int:
-        if case.state in _NEEDS_A_WORKER and not self._has_room():
-            self.claims.give_back(case)
-            return 0
-        decision = self._decide(case, now)
-        if isinstance(decision, Run):
-            self._run(case)
-            return 1
-        return self._commit(case, decision, now)
+    def _round(self, cases: Sequence[Remediation], now: float) -> tuple[int, list[Decided], list[Remediation]]:
+        """Decide on each; return how many effects were begun, what is to be written, and who must wait for that."""
+        run, decided, later = 0, list[Decided](), list[Remediation]()
+        room, claimed = self.effects.room(), set[str]()
+        known = self._asked([case for case in cases if case.state in ASKS], now)
+        for case in cases:
+            if case.state in NEEDS_A_WORKER and room <= 0:
+                self.claims.give_back(case)
+                continue
+            room -= case.state in NEEDS_A_WORKER
+            decision = known.get(case.id) or self._decide(case, now)
+            if isinstance(decision, Run):
+                self.effects.run(case)
+                run += 1
+            elif not claimed.isdisjoint(wanted := _wanted(case, decision)):
+                later.append(case)
+            else:
+                claimed |= wanted
+                self._promise(decision)
+                decided.append((case, decision))
+        return run, decided, later
+
+    def _asked(self, cases: Sequence[Remediation], now: float) -> dict[int, Move | Stay | Run]:
+        """Decide where the world is asked: several at once, since most of it is waiting."""
+        decisions = self.at_once(lambda case: self._decide(case, now), cases)
+        return {case.id: decision for case, decision in zip(cases, decisions, strict=True)}
+
+    def _promise(self, decision: Move | Stay) -> None:
+        """Let those who are decided on next know what this one takes, before it is written."""
+        if isinstance(decision, Move) and decision.budget is not None:
+            self.tools.standing.promise(decision.budget)
 
     def _decide(self, case: Remediation, now: float) -> Move | Stay | Run:
         late = now >= case.deadline
@@ -203,35 +176,43 @@ class Orchestrator:
                 return escalate(case, Reason.DEADLINE, error=str(error))
             return Stay(min(now + _AFTER_A_FAILURE, case.deadline))
 
-    def _commit(self, case: Remediation, decision: Move | Stay, now: float) -> int:
+    def _commit(self, decided: Sequence[Decided], now: float) -> tuple[int, list[Remediation]]:
+        """Write what was decided; return how much that was, and the remediations that may go on at once.
+
+        If one is in the way of all, each is written by itself.
+        """
+        if not decided:
+            return 0, []
         try:
-            return self._stay(case, decision, now) if isinstance(decision, Stay) else self._move(case, decision, now)
-        except ConflictError as error:
-            self.log.warning("transition lost", remediation=case.id, state=case.state.value, error=str(error))
-            return 0
+            after = self.ledger.write(decided, now)
+        except (ConflictError, IntegrityError) as error:
+            if len(decided) == 1:
+                return self._lost(decided[0][0], error)
+            parts = [self._commit([one], now) for one in decided]
+            return sum(done for done, _ in parts), [case for _, cases in parts for case in cases]
+        self.tools.standing.begin()
+        following = [self._written(*one, case, now) for one, case in zip(decided, after, strict=True)]
+        done = sum(isinstance(decision, Move) or decision.not_before <= now for _, decision in decided)
+        return done, [case for case in following if case is not None]
 
-    def _stay(self, case: Remediation, stay: Stay, now: float) -> int:
-        self.ledger.stay(case, stay)
-        return int(stay.not_before <= now)
+    def _lost(self, case: Remediation, error: ConflictError | IntegrityError) -> tuple[int, list[Remediation]]:
+        if isinstance(error, IntegrityError):
+            raise error
+        self.log.warning("transition lost", remediation=case.id, state=case.state.value, error=str(error))
+        return 0, []
 
-    def _move(self, case: Remediation, move: Move, now: float) -> int:
-        after = self.ledger.move(case, move, now)
-        self.observer.moved(case, move, after)
+    def _written(
+        self, case: Remediation, decision: Move | Stay, after: Remediation, now: float
+    ) -> Remediation | None:
+        """Tell of it, and begin the effect that it allows; return the remediation if it may go on at once."""
+        if isinstance(decision, Stay):
+            return after if decision.not_before <= now else None
+        self.observer.moved(case, decision, after)
         self._tell(after, case.state)
-        if move.to in _RUN_ON_ENTRY:
-            self._run(after)
-        return 1
-
-    def _run(self, case: Remediation) -> None:
-        future = self.workers.submit(self._fenced, case)
-        self._in_flight[case.id] = InFlight(case, future)
-        future.add_done_callback(lambda _: self.on_outcome())
-
-    def _fenced(self, case: Remediation) -> object:
-        """Run the effect of a state, unless another replica may have taken it over. Runs in a worker."""
-        if not self.claims.holds():
-            raise NotAppliedError("the ledger was out of reach for too long to begin this")
-        return EFFECTS[case.state].run(case, self.tools)
+        if decision.to in RUN_ON_ENTRY:
+            self.effects.run(after)
+            return None
+        return None if decision.to in TERMINAL or after.not_before > now else after
 
     def _tell(self, case: Remediation, source: State) -> None:
         tell = self.log.warning if case.state is State.ESCALATED else self.log.info
@@ -243,6 +224,8 @@ class Orchestrator:
         )  # fmt: skip
 
 
-def _overdue(case: Remediation, tools: Tools, now: float) -> Move:
-    overdue = case.state is State.INTENT
-    return execution.overdue(case, tools, now) if overdue else escalate(case, Reason.DEADLINE)
+def _wanted(case: Remediation, decision: Move | Stay) -> set[str]:
+    """Return what no other may have been given in the same round: the target, and a new alert's own identity."""
+    target = decision.changes.get("owns")
+    wanted = {f"target {target}"} if target else set[str]()
+    return wanted | {f"alert {case.fingerprint}"} if case.state is State.RECEIVED else wanted

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from presagio.toolkit.errors import SourceError, SourceReason
 from presagio.toolkit.prometheus import Vector
 from presagio.toolkit.secrets import SecretError
 from presagio.webhook.errors import AlertmanagerError
+from presagio.webhook.tables import Remediation
 
 _FRESH_SECONDS = 2.0
+_FEW = 5
+"""Alerts in a step that Alertmanager is asked about one by one; from then on all at once, which it has to write."""
+_REMEMBERED = 1000
 _SHOWN = 5
-_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE)
+_DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
 
 
 class Source(Protocol):
@@ -24,26 +31,44 @@ class Source(Protocol):
 class Alerts(Protocol):
     """As much of Alertmanager as we need."""
 
-    def active(self) -> frozenset[str]:
-        """Return the fingerprints of alerts neither silenced nor inhibited. Raises AlertmanagerError."""
+    def active(self, labels: Mapping[str, str] | None = None) -> frozenset[str]:
+        """Return the fingerprints of alerts neither silenced nor inhibited, of those with `labels` if given.
+
+        Raises AlertmanagerError.
+        """
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What Alertmanager answered: in which step, when (Unix seconds), and the fingerprints."""
+
+    step: int
+    asked: float
+    active: frozenset[str]
 
 
 class Questions:
-    """Asks. Within one step of the orchestrator, who was found to be down is not asked again."""
+    """Asks. Within one step of the orchestrator, who was found to be down is not asked again.
+
+    Any number of threads may ask.
+    """
 
     def __init__(self, prometheus: Source, alertmanager: Alerts) -> None:
         self.prometheus = prometheus
         self.alertmanager = alertmanager
         self._down: SourceError | None = None
         self._unanswered: AlertmanagerError | None = None
-        self._active: frozenset[str] = frozenset()
-        self._asked = float("-inf")
-        self._this_step = False
+        self._all: Heard | None = None
+        self._one: dict[str, Heard] = {}
+        self._step = self._asked = 0
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Begin a step: forget who was down."""
         self._down = self._unanswered = None
-        self._this_step = False
+        self._step, self._asked = self._step + 1, 0
+        if len(self._one) > _REMEMBERED:
+            self._one = {}
 
     def instant(self, query: str, time: float) -> Vector:
         """Return `query` at `time`. Raises SourceError; at once if Prometheus was found to be down in this step."""
@@ -57,25 +82,36 @@ class Questions:
             self._down = error if error.reason in _DOWN else None
             raise
 
-    def is_active(self, fingerprint: str, since: float, now: float) -> bool:
-        """Return whether Alertmanager has the alert, neither silenced nor inhibited. Raises AlertmanagerError.
+    def is_active(self, case: Remediation, now: float) -> bool:
+        """Return whether Alertmanager has the alert, neither silenced nor inhibited. Raises AlertmanagerError."""
+        with self._lock:
+            return self._is_active(case, now)
 
-        since: when we heard of the alert, in Unix seconds; an older answer could not know it.
-        """
+    def _is_active(self, case: Remediation, now: float) -> bool:
         if self._unanswered:
             raise self._unanswered
-        fresh = since < self._asked and 0 <= now - self._asked <= _FRESH_SECONDS
-        if not (self._this_step or fresh):
-            self._ask(now)
-        return fingerprint in self._active
+        for heard in (self._all, self._one.get(case.fingerprint)):
+            if heard and self._fresh(heard, case.created_at, now):
+                return case.fingerprint in heard.active
+        return case.fingerprint in self._ask(case, now).active
 
-    def _ask(self, now: float) -> None:
+    def _fresh(self, heard: Heard, since: float, now: float) -> bool:
+        """Return whether an answer still counts; one from before we heard of the alert could not know it."""
+        return heard.step == self._step or (since < heard.asked and 0 <= now - heard.asked <= _FRESH_SECONDS)
+
+    def _ask(self, case: Remediation, now: float) -> Heard:
+        self._asked += 1
+        labels = case.alert.get("labels") if self._asked <= _FEW else None
         try:
-            self._active = self.alertmanager.active()
+            heard = Heard(self._step, now, self.alertmanager.active(labels))
         except AlertmanagerError as error:
             self._unanswered = error
             raise
-        self._asked, self._this_step = now, True
+        if labels:
+            self._one[case.fingerprint] = heard
+        else:
+            self._all = heard
+        return heard
 
 
 def shown(answer: Vector) -> list[dict[str, Any]]:

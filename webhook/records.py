@@ -6,12 +6,24 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Engine, Select, func, or_, select
+from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session
 
 from presagio.webhook.database import reading
-from presagio.webhook.policy import Mode
 from presagio.webhook.recommender import Judged, Situation
+from presagio.webhook.statements import (
+    ALERTING,
+    LAST_ACTS,
+    MEMBER,
+    NOTHING,
+    OWNER,
+    WITH_A_PERSON,
+    Without,
+    first_due,
+    place_taken,
+    select_due,
+    spent_since,
+)
 from presagio.webhook.states import LIVE, Outcome, Reason, State
 from presagio.webhook.tables import Audit, Head, Lease, Member, Message, Remediation, Spending, Switch, Trial
 
@@ -26,9 +38,6 @@ FREEZE = "freeze"
 
 _EVIDENCE = 20_000
 
-HOUR = 3600.0
-"""What a budget is for."""
-
 
 @dataclass(frozen=True)
 class Ownership:
@@ -37,49 +46,6 @@ class Ownership:
     owner: Remediation | None
     is_member: bool
     escalated: int | None
-
-
-@dataclass(frozen=True)
-class Without:
-    """Live remediations that nobody asks for now: those being worked on, and states for which no worker is free."""
-
-    ids: Collection[int] = ()
-    states: Collection[State] = ()
-
-    def clauses(self) -> tuple[ColumnElement[bool], ...]:
-        """Return the conditions for all the others."""
-        return (
-            Remediation.finished_at.is_(None),
-            Remediation.id.not_in(self.ids),
-            Remediation.state.not_in(self.states),
-        )
-
-
-NOTHING = Without()
-
-
-def select_due(now: float, without: Without, limit: int = 100) -> Select[Remediation]:
-    """Select what is live and whose timer or deadline has come: work in flight, then news, the oldest first."""
-    come = or_(Remediation.not_before <= now, Remediation.deadline <= now)
-    live = select(Remediation).where(come, *without.clauses())
-    return live.order_by(Remediation.owns.is_(None), Remediation.not_before, Remediation.id).limit(limit)
-
-
-def first_due(session: Session, *clauses: ColumnElement[bool]) -> float | None:
-    """Return when the next timer or deadline comes among some remediations, in Unix seconds."""
-    first = select(func.min(Remediation.not_before), func.min(Remediation.deadline)).where(*clauses)
-    return min((moment for moment in session.execute(first).one() if moment is not None), default=None)
-
-
-def spent_since(moment: float, policy: str | None) -> Select[float]:
-    """Select when remediations, of one policy or of all, were let to act later than `moment`."""
-    spent = select(Spending.spent_at).where(Spending.spent_at > moment)
-    return spent if policy is None else spent.where(Spending.policy == policy)
-
-
-def place_taken(since: float, policy: str | None, most: int) -> Select[float]:
-    """Select when the `most`-th newest remediation was let to act: with it, a budget of `most` is used up."""
-    return spent_since(since, policy).order_by(Spending.spent_at.desc()).offset(most - 1).limit(1)
 
 
 class Records:
@@ -133,15 +99,11 @@ class Records:
 
     def ownership(self, alert: Remediation, target: str) -> Ownership:
         """Return who has dealt with this alert (the same fingerprint and start), or with its target."""
+        same = {"fingerprint": alert.fingerprint, "starts_at": alert.starts_at}
         with Session(self.engine) as session:
-            owner = session.scalar(select(Remediation).where(Remediation.owns == target))
-            same = (Member.fingerprint == alert.fingerprint, Member.starts_at == alert.starts_at)
-            joined = select(Member.remediation_id).join(Remediation, Remediation.id == Member.remediation_id)
-            decided = or_(Remediation.state == State.ESCALATED, Remediation.outcome == Outcome.REFUSED)
-            escalated = session.scalar(joined.where(*same, decided).limit(1))
-            member = owner and session.scalar(
-                select(Member.id).where(*same, Member.remediation_id == owner.id).limit(1)
-            )
+            owner = session.scalar(OWNER, {"target": target})
+            escalated = session.scalar(WITH_A_PERSON, same)
+            member = owner and session.scalar(MEMBER, {**same, "owner": owner.id})
             return Ownership(owner, member is not None, escalated)
 
     def owner(self, target: str) -> int | None:
@@ -157,13 +119,8 @@ class Records:
 
     def last_acted(self, case: Remediation, dry_run: bool) -> float | None:
         """Return when another remediation last acted on this target; dry runs count for another dry run alone."""
-        acted = select(func.max(Remediation.acted_at)).where(
-            Remediation.service_id == case.service_id, Remediation.id != case.id
-        )
-        if not dry_run:
-            acted = acted.where(Remediation.mode != Mode.DRY_RUN)
-        with Session(self.engine) as session:
-            return session.scalar(acted)
+        with self.engine.connect() as connection:
+            return connection.scalar(LAST_ACTS[dry_run], {"service_id": case.service_id, "but": case.id})
 
     def members(self, remediation: int) -> list[Member]:
         """Return the alerts that a remediation answers."""
@@ -197,8 +154,8 @@ class Records:
 
     def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
         """Return when the `most`-th newest of them was let to act later than `since`; None if they are fewer."""
-        with Session(self.engine) as session:
-            return session.scalar(place_taken(since, policy, most))
+        with self.engine.connect() as connection:
+            return place_taken(connection, since, policy, most)
 
     def spent(self, since: float, policy: str | None = None) -> list[float]:
         """Return when remediations, of one policy or of all, were let to act later than `since`, the oldest first."""
@@ -206,9 +163,8 @@ class Records:
 
     def alerting(self) -> int:
         """Return how many services have a live remediation."""
-        distinct = select(func.count(func.distinct(Remediation.service_id)))
-        with Session(self.engine) as session:
-            return session.scalar(distinct.where(Remediation.finished_at.is_(None))) or 0
+        with self.engine.connect() as connection:
+            return connection.scalar(ALERTING) or 0
 
     def leases(self) -> list[Lease]:
         """Return who may act on which target."""

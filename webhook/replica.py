@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from presagio.toolkit.log import Log
 from presagio.webhook import tables
 from presagio.webhook.database import reading
-from presagio.webhook.records import NOTHING, Without, first_due, select_due
+from presagio.webhook.statements import NOTHING, Without, first_due, select_due
 from presagio.webhook.tables import Remediation
 
 SILENCE = 60.0

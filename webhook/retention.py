@@ -55,12 +55,12 @@ class Keeper:
             return 0
         if self.folder is not None:
             self._archive(self.folder, first, last)
-        with Session(self.ledger.engine) as session, session.begin():
+        with self.ledger.page() as page, Session(page.connection) as session:
             known = session.get(Audit, last)
             if known is None:  # another replica was faster
                 return 0
             facts = {"through": last, "hmac": known.hmac, "from": first}
-            self.ledger.append(session, Row(None, "", REMOVED, "retention", ORCHESTRATOR, facts), now)
+            page.add(Row(None, "", REMOVED, "retention", ORCHESTRATOR, facts), now)
             _forget(session, last)
         self.log.info("old rows removed", first=first, last=last)
         return last - first + 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from sqlalchemy import JSON, Double, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Double, Enum, ForeignKey, Index, String, Table, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from presagio.webhook.states import Outcome, Reason, State
@@ -38,6 +38,11 @@ class Base(DeclarativeBase):
         Reason: _enum(Reason),
         Outcome: _enum(Outcome),
     }
+
+
+def table(kind: type[Base]) -> Table:
+    """Return the table of a class, for statements that need no objects."""
+    return cast(Table, kind.__table__)
 
 
 class Schema(Base):

@@ -14,6 +14,7 @@ from presagio.webhook.payload import Alert
 from presagio.webhook.policy import Policy
 from presagio.webhook.questions import Questions
 from presagio.webhook.records import Records
+from presagio.webhook.standing import Standing
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
 from presagio.webhook.timers import Timers
@@ -29,6 +30,7 @@ class Tools:
 
     policies: Sequence[Policy]
     records: Records
+    standing: Standing
     questions: Questions
     actions: Callable[[str], Action]  # type: ignore[type-arg] # of any parameters
     timers: Timers

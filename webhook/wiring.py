@@ -33,9 +33,13 @@ from presagio.webhook.questions import Questions, Source
 from presagio.webhook.records import Records
 from presagio.webhook.replica import Replica
 from presagio.webhook.retention import Keeper
+from presagio.webhook.standing import Standing
 from presagio.webhook.tools import Tools
+from presagio.webhook.watchman import Watchman
 
 _KEY = "ledger.key"
+_ASKING = 4
+"""Questions to Prometheus, Alertmanager and targets at a time."""
 _LOCK = "orchestrator.lock"
 
 
@@ -97,25 +101,36 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     secret = key(config, storage)
     engine = ledger(config, storage)
     records, metrics = Records(engine), Metrics(registry, config.policies)
-    registry.register(LedgerCollector(records))
+    registry.register(LedgerCollector(records, clock))
     chain.check_key(records.last_row(), secret)
     news = threading.Event()
     inbox, writer = Inbox(engine, news.set), Ledger(engine, secret, config.timers.evaluation_deadline)
     prometheus, alertmanager = Prometheus(config.prometheus), Alertmanager(config.alertmanager)
     questions = Questions(Prometheus(config.prometheus), alertmanager)
     tools = Tools(
-        config.policies, records, questions, base.load, config.timers, lambda: secrets.token_hex(4), config.guards
+        config.policies,
+        records,
+        Standing(records),
+        questions,
+        base.load,
+        config.timers,
+        lambda: secrets.token_hex(4),
+        config.guards,
     )
     workers = ThreadPoolExecutor(config.timers.workers, "action")
     log = get_log("orchestrator")
     replica = None if config.ledger.url is None else Replica(engine, _name(), get_log("replica"))
-    machine = Orchestrator(writer, inbox, tools, replica or records, workers, metrics, log, on_outcome=news.set)
+    asking = ThreadPoolExecutor(_ASKING, "asking")
+    machine = Orchestrator(
+        writer, inbox, tools, replica or records, workers, metrics, log, on_outcome=news.set, at_once=asking.map
+    )
     courier = Courier(writer, records, alertmanager, get_log("courier"), config.external_url)
     kept = config.ledger
     keeper = Keeper(writer, kept.retention, kept.archive, get_log("retention")) if kept.retention else None
+    watchman = Watchman(engine, secret, metrics, get_log("watchman"))
 
     def afterwards(now: float) -> int:
-        return courier.deliver(now) + (keeper.tidy(now) if keeper else 0)
+        return courier.deliver(now) + (keeper.tidy(now) if keeper else 0) + watchman.look(now)
 
     loop = Loop(machine, afterwards, news, storage / _LOCK, clock, metrics, log)
     counter = Counter(tools, writer, clock, get_log("people"), news.set)

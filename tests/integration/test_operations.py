@@ -49,7 +49,8 @@ def done(script: str, folder: Path, **more: str) -> str:
 def arrive(engine: Engine, key: bytes, name: str) -> None:
     inbox = Inbox(engine)
     inbox.store(name, 1, "alertmanager", 1000.0)
-    Ledger(engine, key).open(inbox.waiting()[0], [Arrival(name, 990.0, {"labels": {"alertname": name}})], 1000.0)
+    arrivals = [Arrival(name, 990.0, {"labels": {"alertname": name}})]
+    Ledger(engine, key).open([(inbox.waiting()[0], arrivals)], 1000.0)
 
 
 class TestSqlite:

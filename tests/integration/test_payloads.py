@@ -8,6 +8,8 @@ from http_server import HttpServer, serving
 from servers import Alertmanager, wait_until
 
 from presagio.webhook import payload
+from presagio.webhook.alertmanager import Alertmanager as Client
+from presagio.webhook.config import AlertmanagerConfig
 
 LABELS = {"alertname": "HighLatency", "service_id": "shop/cart", "quote": 'a"b\\c\n', "ümlaut": "ä"}
 ALERT = {
@@ -42,18 +44,24 @@ def labels(binary: Path) -> dict[str, str]:
 
 
 def test_firing_and_resolved(alertmanager_binary: Path, workdir: Path, receiver: HttpServer) -> None:
-    given = {**ALERT, "labels": labels(alertmanager_binary)}
+    named = labels(alertmanager_binary)
+    given = {**ALERT, "labels": named}
     with Alertmanager(alertmanager_binary, workdir, config(receiver.url)) as alertmanager:
         alertmanager.send([{**given, "startsAt": "2026-01-02T03:04:05.123456789Z"}])
         firing = sent(receiver, "firing")
         alert = firing.alerts[0]
         assert (firing.version, firing.receiver, firing.truncated_alerts) == ("4", "presagio", 0)
-        assert (alert.name, alert.firing, alert.labels) == ("HighLatency", True, given["labels"])
+        assert (alert.name, alert.firing, alert.labels) == ("HighLatency", True, named)
         assert alert.starts_at == pytest.approx(1767323045.123456, abs=1e-3)
         assert alert.ends_at is None
         assert alert.annotations["summary"] == "p99 is 2.1 s"
         assert len(alert.annotations["long"]) == payload.MAX_ANNOTATION
         assert [one["fingerprint"] for one in alertmanager.alerts()] == [alert.fingerprint]
+
+        # asked about it by its labels, whatever is in them, as about all
+        client = Client(AlertmanagerConfig(url=alertmanager.url))
+        assert client.active(named) == client.active() == {alert.fingerprint}
+        assert client.active({"alertname": "HighLatency", "service_id": "shop"}) == frozenset()
 
         alertmanager.send([{**given, "endsAt": "2026-01-02T04:00:00Z"}])
         resolved = sent(receiver, "resolved").alerts[0]

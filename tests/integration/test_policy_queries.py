@@ -1,4 +1,4 @@
-"""The PromQL of policies, asked of real servers of both generations."""
+"""The PromQL of policies, asked of real servers: Prometheus of both generations, and VictoriaMetrics."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 import servers
+from conftest import binary
+from packages import GENERATIONS
 
 from presagio.actions.base import Target
 from presagio.toolkit.labels import escape
-from presagio.toolkit.prometheus import Prometheus, PrometheusConfig
+from presagio.toolkit.prometheus import Prometheus
+from presagio.toolkit.prometheus_config import Kind, PrometheusConfig
 from presagio.webhook import policy_file
 from presagio.webhook.criteria import Sample
 from presagio.webhook.policy import Mode, Policy, conditions, verification
+
+pytestmark = pytest.mark.servers
 
 NOW = 1_800_000_000.0
 
@@ -22,10 +27,14 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def prometheus(prometheus_binary: Path, workdir: Path) -> Iterator[Prometheus]:
-    with servers.Prometheus(prometheus_binary, workdir) as server:
-        yield Prometheus(PrometheusConfig(url=server.url))
+@pytest.fixture(params=[*GENERATIONS, "victoria"])
+def prometheus(request: pytest.FixtureRequest, workdir: Path) -> Iterator[Prometheus]:
+    if request.param == "victoria":
+        server: servers.Queryable = servers.VictoriaMetrics(binary("victoria-metrics", request.param), workdir)
+    else:
+        server = servers.Prometheus(binary("prometheus", request.param), workdir)
+    with server:
+        yield Prometheus(PrometheusConfig(url=server.url, kind=Kind(server.kind)))
 
 
 def series(**values: float) -> str:

@@ -60,7 +60,7 @@ def arrive(engine: Engine, *names: str, now: float = 1000.0) -> None:
     inbox = Inbox(engine)
     inbox.store(",".join(names), len(names), "alertmanager", now)
     arrivals = [Arrival(name, 990.0, {"labels": {"alertname": name}}) for name in names]
-    Ledger(engine, KEY).open(inbox.waiting()[0], arrivals, now)
+    Ledger(engine, KEY).open([(inbox.waiting()[0], arrivals)], now)
 
 
 def replica(engine: Engine, name: str, silence: float = 60.0) -> Replica:
@@ -223,6 +223,7 @@ class TestReplicas:
         world.claims = lonely
         world.use(policy())
         world.fire(service_id="shop/cart")
+        world.machine.stretch = 1
         while State.READY not in world.states():
             world.machine.step(world.clock.now)
         now[0] = 31.0

@@ -237,7 +237,7 @@ def sandbox(tmp_path: Path) -> Path:
         inbox = Inbox(engine)
         inbox.store(",".join(names), len(names), "alertmanager", 1000.0)
         arrivals = [Arrival(name, 990.0, {"labels": {"alertname": name}}) for name in names]
-        Ledger(engine, key).open(inbox.waiting()[0], arrivals, 1000.0)
+        Ledger(engine, key).open([(inbox.waiting()[0], arrivals)], 1000.0)
         engine.dispose()
     (tmp_path / "etc" / "presagio").mkdir(parents=True)
     return tmp_path

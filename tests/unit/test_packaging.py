@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_PACKAGED = ("benchmarks", "build", "demo", "dist", "docs", "helm", "tests")
+NOT_PACKAGED = ("benchmarks", "build", "demo", "deploy", "dist", "docs", "helm", "tests")
 
 
 def source_files() -> list[Path]:
@@ -19,7 +19,8 @@ def source_files() -> list[Path]:
     argv = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     answer = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     files = (Path(name) for name in answer.stdout.split("\0") if name)
-    return [file for file in files if (ROOT / file).is_file()]
+    # a .gitkeep is no content: it keeps a folder in git that another file links to
+    return [file for file in files if (ROOT / file).is_file() and file.name != ".gitkeep"]
 
 
 def folders(files: list[Path]) -> set[Path]:

@@ -75,7 +75,29 @@ def test_metrics_and_actions_in_runbooks_and_rules_are_documented() -> None:
     assert used - {name.removesuffix("_") for name in documented} == set()
 
 
-@pytest.mark.parametrize("name", RECORDS)
+THRESHOLDS = {name for name in RECORDS if re.fullmatch(r"presagio:[a-z_]+:threshold", name)}
+
+
+@pytest.mark.parametrize("name", sorted(THRESHOLDS))
+def test_a_threshold_is_one_number_that_an_alert_compares_with(name: str) -> None:
+    assert re.fullmatch(r"vector\([0-9.* ]+\)", RECORDS[name]["expr"])
+    assert any(f"scalar({name})" in alert["expr"] for alert in ALERTS.values())
+
+
+PREDICTIONS = yaml.safe_load((ROOT / "rules" / "presagio.alerts.yml").read_text())["groups"]
+FACTS = {"actual", "expected", "time_left", "why"}
+
+
+@pytest.mark.parametrize(
+    "alert", [rule for group in PREDICTIONS for rule in group["rules"]], ids=lambda one: one["alert"]
+)
+def test_what_is_seen_or_predicted_is_no_more_than_a_warning_and_carries_its_facts(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("warning", "info")
+    about_time = {"time_left"} if alert["alert"] == "PresagioServiceAnomaly" else set()
+    assert FACTS - about_time <= alert["annotations"].keys()
+
+
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - THRESHOLDS))
 def test_every_recorded_metric_is_named_by_level_metric_operations_and_documented(name: str) -> None:
     assert re.fullmatch(r"[a-z_]+:presagio_[a-z_]+:[a-z0-9_]+", name)
     assert name in (ROOT / "docs" / "metrics.md").read_text()

@@ -94,6 +94,7 @@ def test_nothing_is_got_when_all_is_there(folder: Path, path: Path) -> None:
         program(path / each.names[-1], "")
     install("system")
     install("databases")
+    install("victoria")
     assert not (folder / "apt").exists()
 
 

@@ -98,6 +98,8 @@ def test_native_histograms_carry_no_number_and_are_left_out(server: Server, clie
         ({"warnings": ["PromQL warning: bucket label missing"]}, ("PromQL warning: bucket label missing",), False),
         ({"warnings": ["PromQL warning: a", "No StoreAPIs matched"]},
          ("PromQL warning: a", "No StoreAPIs matched"), True),
+        ({"isPartial": False}, (), False),
+        ({"isPartial": True}, ("isPartial: a storage node did not answer",), True),
     ],
 )  # fmt: skip
 def test_a_warning_tells_half_an_answer_from_a_whole_one(
@@ -122,6 +124,15 @@ def test_a_compressed_answer_is_one_like_others(server: Server, client: Promethe
     [
         (failure(400, "bad_data", "parse error"), "BAD_QUERY", "prometheus answered 400: parse error"),
         (failure(422, "execution", "many-to-many"), "BAD_QUERY", "prometheus answered 422: many-to-many"),
+        (failure(400, "bad_data", "exceeded maximum resolution of 11,000 points per timeseries"), "TOO_LARGE",
+         "prometheus answered 400: exceeded maximum resolution of 11,000 points per timeseries"),
+        (failure(422, "execution", "query processing would load too many samples into memory"), "TOO_LARGE",
+         "prometheus answered 422: query processing would load too many samples into memory"),
+        (failure(429, "too_many_requests", "too many outstanding requests"), "RATE_LIMITED",
+         "prometheus answered 429: too many outstanding requests"),
+        (Answer(b"slow down", 429), "RATE_LIMITED", "prometheus answered 429: slow down"),
+        (vector(({}, "1"), stats={"seriesFetched": "1"}), "BAD_ANSWER",
+         "URL is VictoriaMetrics, whose answers may be 30 s old; add kind: victoria-metrics"),
         (failure(503, "timeout", "query timed out"), "TIMEOUT", "prometheus answered 503: query timed out"),
         (failure(503, "unavailable", "starting"), "SERVER_ERROR", "prometheus answered 503: starting"),
         (failure(500, "internal", "disk"), "SERVER_ERROR", "prometheus answered 500: disk"),
@@ -216,3 +227,11 @@ def test_a_short_history_is_not_made_shorter(server: Server, client: Prometheus)
     with pytest.raises(SourceError, match="slow"):
         list(client.history("up", 0.0, 15.0 * 5, 15.0))
     assert len(server.asked) == 1
+
+
+def test_a_range_that_is_answered_for_other_moments_is_told(server: Server, client: Prometheus) -> None:
+    """Else its values would be taken for those of the moments asked for."""
+    server.answer = lambda _: matrix(({}, [(1005, "1"), (1020, "2")]))
+    with pytest.raises(SourceError, match=r"answers for 1005.000 what was asked for 1000.000") as caught:
+        client.range("up", 1000.0, 1060.0, 15.0)
+    assert caught.value.reason == SourceReason.BAD_ANSWER

@@ -11,8 +11,8 @@ from prometheus_server import Answer, Asked, Server, serving, vector
 from pydantic import SecretStr
 
 from presagio.toolkit.errors import ConfigError, SourceError
+from presagio.toolkit.link_config import BasicAuth, Tls
 from presagio.toolkit.prometheus import Prometheus, PrometheusConfig
-from presagio.toolkit.prometheus_config import BasicAuth, Tls
 from presagio.toolkit.schema import ConfigFile
 
 FILE = ConfigFile("prometheus", PrometheusConfig, lambda _: True)
@@ -116,15 +116,55 @@ def test_a_redirect_that_loses_the_query_is_told_with_its_target(server: Server,
     )  # fmt: skip
 
 
-def test_a_redirect_to_another_host_takes_no_token_there(server: Server) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"bearer_token": "secret"},
+        {"basic_auth": {"username": "a", "password": "secret"}},
+        {"headers": {"X-Api-Key": {"value": "secret"}}},
+    ],
+)
+def test_no_redirect_is_followed_where_there_are_credentials(
+    server: Server, status: int, secret: dict[str, object]
+) -> None:
+    """requests would leave out Authorization at another host, but take our own headers there."""
     with serving() as other:
-        target = other.url.replace("127.0.0.1", "localhost")
-        server.answer = lambda _: Answer(b"", 307, {"Location": f"{target}/api/v1/query"})
-        client = Prometheus(PrometheusConfig(url=server.url, bearer_token=SecretStr("secret")))
+        server.answer = lambda _: Answer(b"", status, {"Location": f"{other.url}/api/v1/query"})
+        reason, told = refused(server.url, **secret)
+        assert (reason, other.asked, len(server.asked)) == ("BAD_ANSWER", [], 1)
+        assert told == (
+            f"URL sends queries on to {other.url}/api/v1/query, where our credentials do not follow; ask that one"
+        )
+
+
+def test_headers_are_sent_and_their_files_read_at_each_request(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    headers = {"X-Api-Key": {"value_file": file}, "CF-Access-Client-Id": {"value": "presagio"}}
+    config = PrometheusConfig.model_validate({"url": server.url, "headers": headers})
+    assert "presagio" not in repr(config)
+    client = Prometheus(config)
+    for key in ("old", "new"):
+        file.write_text(f"{key}\n")
         client.instant("up", 1000.0)
-        client.session.close()
-        assert server.asked[0].headers["Authorization"] == "Bearer secret"
-        assert "Authorization" not in other.asked[0].headers
+        sent = server.asked[-1].headers
+        assert (sent["X-Api-Key"], sent["CF-Access-Client-Id"]) == (key, "presagio")
+    file.write_text("two\nlines-hunter2")
+    with pytest.raises(SourceError, match="the header X-Api-Key cannot be sent: it has more") as caught:
+        client.instant("up", 1000.0)
+    assert "hunter2" not in str(caught.value)
+    client.session.close()
+
+
+def test_parameters_are_sent_with_each_query_and_the_kind_has_its_own(server: Server) -> None:
+    def beside(**settings: object) -> dict[str, str]:
+        form = ask(server, **settings).form
+        return {name: value for name, value in form.items() if name not in ("query", "time", "timeout")}
+
+    assert beside() == {}
+    assert beside(parameters={"dedup": True, "replicaLabels[]": "r"}) == {"dedup": "true", "replicaLabels[]": "r"}
+    assert beside(kind="victoria-metrics") == {"nocache": "1", "latency_offset": "1ms"}
+    assert beside(kind="victoria-metrics", parameters={"latency_offset": "10s"})["latency_offset"] == "10s"
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -204,14 +244,39 @@ def test_our_own_certificate_is_given_to_a_server_that_asks_for_it(certificates:
         ("url: 'http://me:hunter2@a'",
          "url: expected an address without credentials, which belong into basic_auth, got both together"),
         ("{bearer_token: a, bearer_token_file: b}",
-         "expected one of bearer_token, bearer_token_file, basic_auth, got bearer_token and bearer_token_file"),
+         "expected one of bearer_token, bearer_token_file, basic_auth, sigv4, "
+         "got bearer_token and bearer_token_file"),
         ("{bearer_token: a, basic_auth: {username: b}}",
-         "expected one of bearer_token, bearer_token_file, basic_auth, got bearer_token and basic_auth"),
+         "expected one of bearer_token, bearer_token_file, basic_auth, sigv4, got bearer_token and basic_auth"),
         ("basic_auth: {username: a, password: b, password_file: c}",
          "basic_auth: expected either password or password_file, got both"),
         ("basic_auth: {password: hunter2}", "basic_auth.username: expected a value for 'username', got nothing"),
         ("tls: {key_file: a}", "tls: expected cert_file beside key_file, got key_file alone"),
         ("timeout: 0s", "timeout: expected greater than 0, got 0.0"),
+        ("{sigv4: {region: eu-west-1}, basic_auth: {username: b}}",
+         "expected one of bearer_token, bearer_token_file, basic_auth, sigv4, got basic_auth and sigv4"),
+        ("sigv4: {}", "sigv4.region: expected a value for 'region', got nothing"),
+        ("sigv4: {region: eu-west-1, role: a}", "sigv4.role: expected 'profile', got unknown key 'role'"),
+        ("kind: victoriametrics",
+         "kind: expected 'prometheus' or 'victoria-metrics', got \"victoriametrics\""),
+        ("headers: {Authorization: {value: hunter2}}",
+         "headers: expected bearer_token_file, basic_auth or sigv4 in place of the header, got 'Authorization'"),
+        ("headers: {x-scope-orgid: {value: a}}",
+         "headers: expected tenant in place of the header, got 'x-scope-orgid'"),
+        ("headers: {a b: {value: c}}",
+         "headers: expected a header's name, which has letters, digits and dashes, got 'a b'"),
+        ("headers: {X-Key: {value: hunter2, value_file: b}}",
+         "headers.X-Key: expected one of value and value_file, got both"),
+        ("headers: {X-Key: {}}", "headers.X-Key: expected one of value and value_file, got none"),
+        ("headers: {X-Key: {value: [hunter2]}}",
+         "headers.X-Key.value: expected a valid string, got a value of type list"),
+        ("parameters: {timeout: 1s}",
+         "parameters: expected parameters beside query, time, start, end, step, timeout, which each query has, "
+         "got 'timeout'"),
+        ("parameters: {dedup: [a]}", "parameters.dedup: expected a valid string, got [\"a\"]"),
+        ("url: http://a/api?x=1",
+         "url: expected an address that ends with its path, since /api/v1/... is added to it, "
+         "got 'http://a/api?x=1'"),
         ("tenant: team a", "tenant: expected string should match pattern '^[!-~]+$', got \"team a\""),
     ],
 )  # fmt: skip

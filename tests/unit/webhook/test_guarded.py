@@ -28,6 +28,7 @@ def walked(world: World) -> Iterator[None]:
 
 def until(world: World, state: State) -> None:
     """Step until the first remediation is in a state, and not further."""
+    world.machine.stretch = 1
     while (found := world.records.get(1)) is None or found.state is not state:
         assert world.machine.step(world.clock.now)
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from presagio.actions.base import ActionClass, NotAppliedError, Probe, UnknownOutcomeError
 from presagio.webhook.errors import ApprovalError, ConflictError
-from presagio.webhook.records import HOUR, PAUSE
+from presagio.webhook.records import PAUSE
+from presagio.webhook.statements import HOUR
 from presagio.webhook.states import TERMINAL, State
 from presagio.webhook.tables import Audit, Remediation
 

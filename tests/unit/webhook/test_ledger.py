@@ -17,7 +17,8 @@ from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.inbox import Inbox
 from presagio.webhook.ledger import Ledger, verify
 from presagio.webhook.moves import Arrival, Move, Stay
-from presagio.webhook.records import Records, Without
+from presagio.webhook.records import Records
+from presagio.webhook.statements import Without
 from presagio.webhook.states import Outcome, Reason, State
 from presagio.webhook.tables import Remediation
 
@@ -55,7 +56,7 @@ def arrive(ledger: Ledger, *fingerprints: str, now: float = 1000.0) -> list[Reme
     inbox = Inbox(ledger.engine)
     inbox.store("{}" + ",".join(fingerprints), len(fingerprints), "alertmanager", now)
     arrivals = [Arrival(name, 990.0, {"labels": {"alertname": name}}) for name in fingerprints]
-    ledger.open(inbox.waiting()[0], arrivals, now)
+    ledger.open([(inbox.waiting()[0], arrivals)], now)
     return Records(ledger.engine).due(now)
 
 
@@ -84,7 +85,7 @@ class TestInbox:
     def test_the_same_body_is_stored_once_while_it_waits(self, inbox: Inbox, ledger: Ledger) -> None:
         first, again = inbox.store("x", 1, "a", 1.0), inbox.store("x", 1, "b", 2.0)
         assert again == type(first)(first.id, duplicate=True)
-        ledger.open(inbox.waiting()[0], [], 3.0)
+        ledger.open([(inbox.waiting()[0], [])], 3.0)
         assert inbox.store("x", 1, "a", 4.0).duplicate is False
 
     def test_the_listener_hears_of_news_only(self, engine: Engine) -> None:
@@ -97,15 +98,23 @@ class TestInbox:
     def test_the_backlog_counts_alerts_that_nobody_looked_at(self, inbox: Inbox, ledger: Ledger) -> None:
         inbox.store("x", 7, "a", 1.0)
         assert inbox.backlog() == 7
-        ledger.open(inbox.waiting()[0], [Arrival("f", 0.0, {})], 2.0)
+        ledger.open([(inbox.waiting()[0], [Arrival("f", 0.0, {})])], 2.0)
         assert inbox.backlog() == 1
 
     def test_a_notification_is_opened_once(self, inbox: Inbox, ledger: Ledger) -> None:
         inbox.store("x", 1, "a", 1.0)
         waiting = inbox.waiting()[0]
-        ledger.open(waiting, [Arrival("f", 0.0, {})], 2.0)
-        with pytest.raises(ConflictError, match="notification 1 was opened meanwhile"):
-            ledger.open(waiting, [Arrival("f", 0.0, {})], 2.0)
+        opened = [ledger.open([(waiting, [Arrival("f", 0.0, {})])], 2.0) for _ in range(2)]
+        assert (opened, len(Records(ledger.engine).audit())) == ([1, 0], 1)
+
+    def test_many_at_once_are_each_stored_and_told_their_own(self, inbox: Inbox) -> None:
+        bodies = [f"body {number % 30}" for number in range(60)]
+        with ThreadPoolExecutor(12) as pool:
+            receipts = list(pool.map(lambda body: inbox.store(body, 1, "a", 1.0), bodies))
+        stored = {one.id: one.payload for one in inbox.waiting(limit=100)}
+        assert sorted(stored.values()) == sorted({*bodies})
+        assert [stored[receipt.id] for receipt in receipts] == bodies
+        assert sum(not receipt.duplicate for receipt in receipts) == 30
 
     def test_a_full_disk_is_an_error_and_never_silence(self, engine: Engine, inbox: Inbox) -> None:
         with engine.connect() as connection:
@@ -133,6 +142,26 @@ class TestMove:
         with pytest.raises(ConflictError, match="remediation 1 has left 'received' meanwhile"):
             ledger.move(case, Move(State.DROPPED, Reason.GHOST), 1001.0)
         assert counted(engine) == before
+
+    def test_what_a_move_returns_is_what_the_ledger_has(self, ledger: Ledger, records: Records) -> None:
+        (case,) = arrive(ledger, "f")
+        changes = {"owns": "shop", "labels": {"a": "ä"}, "samples": [{"value": float("nan")}], "plan": None}
+        moved = ledger.move(case, Move(State.EVALUATING, Reason.MATCHED, {}, changes, deadline=9.0), 1001.0)
+        (read,) = records.due(2000.0)
+        names = [column.name for column in Remediation.__table__.columns]
+        assert [getattr(moved, name) for name in names] == [getattr(read, name) for name in names]
+
+    def test_several_are_written_together_or_not_at_all(self, ledger: Ledger, engine: Engine) -> None:
+        first, second, third = arrive(ledger, "f", "g", "h")
+        before = counted(engine)
+        with pytest.raises(ConflictError, match="'shop'"):
+            ledger.write([(first, evaluating("shop")), (second, evaluating("shop"))], 1001.0)
+        assert counted(engine) == before
+        after = ledger.write([(first, evaluating("shop")), (second, Stay(7.0)), (third, evaluating("till"))], 1001.0)
+        assert [(one.state, one.revision) for one in after] == [
+            (State.EVALUATING, 2), (State.RECEIVED, 2), (State.EVALUATING, 2),
+        ]  # fmt: skip
+        assert verify(engine, KEY) == 5
 
     def test_a_stay_counts_as_a_revision(self, ledger: Ledger, engine: Engine) -> None:
         (case,) = arrive(ledger, "f")

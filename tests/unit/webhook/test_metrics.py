@@ -53,5 +53,5 @@ def test_two_worlds_do_not_share_a_registry(world: World) -> None:
     registry = CollectorRegistry()
     policies: tuple[Policy, ...] = ()
     Metrics(registry, policies)
-    registry.register(LedgerCollector(world.records))
+    registry.register(LedgerCollector(world.records, world.clock))
     assert "presagio_remediations_total{" not in text(registry)

@@ -172,8 +172,10 @@ class TestEvaluation:
         world.run(MINUTE)
         assert world.trail() == f"received evaluating blocked {APPLIED.removeprefix('received ')}"
 
-    def test_half_an_answer_is_no_answer(self, world: World) -> None:
-        world.prometheus.holds, world.prometheus.partial = False, True
+    @pytest.mark.parametrize("holds", [False, True])
+    def test_half_an_answer_is_no_answer(self, world: World, holds: bool) -> None:
+        """`count(up) < 3` holds while the store that has the others is away."""
+        world.prometheus.holds, world.prometheus.partial = holds, True
         world.fire()
         world.run()
         assert (world.case().state, world.case().reason) == (State.BLOCKED, Reason.PROMETHEUS)

@@ -51,7 +51,8 @@ def test_a_key_that_the_configuration_names_is_never_made(tmp_path: Path) -> Non
 def test_a_wrong_key_is_refused(tmp_path: Path) -> None:
     parts = build(tmp_path)
     parts.inbox.store("{}", 1, "test", 1.0)
-    Ledger(parts.engine, wiring.key(CONFIG, tmp_path)).open(parts.inbox.waiting()[0], [Arrival("f", 0.0, {})], 1.0)
+    arrived = [(parts.inbox.waiting()[0], [Arrival("f", 0.0, {})])]
+    Ledger(parts.engine, wiring.key(CONFIG, tmp_path)).open(arrived, 1.0)
     parts.engine.dispose()
     (tmp_path / "ledger.key").write_text("ab" * 32)
     with pytest.raises(LedgerError, match="key does not fit its last row, 1; restore the key, or the ledger"):
