@@ -23,8 +23,6 @@ BY_OTHERS = {
     "ALERTS",  # Prometheus
     "process_resident_memory_bytes", "process_cpu_seconds_total",  # every program with Prometheus' client
     "kube_replicaset_created", "kube_replicaset_owner",  # kube-state-metrics
-    # thresholds as rules: each stands before an `or vector(...)` and may be absent
-    "presagio:anomaly_score:threshold", "presagio:failure_probability:threshold",
 }  # fmt: skip
 GRAFANA = {
     "__range",
