@@ -128,6 +128,9 @@ class Orchestrator:
             moved, following = self._commit(decided, now)
             done += run + moved
             cases = [*following, *later]
+            if not run and not decided:  # all wait for workers that are busy for longer
+                break
+        self.claims.give_back(cases)
         return done
 
     def _round(self, cases: Sequence[Remediation], now: float) -> tuple[int, list[Decided], list[Remediation]]:
@@ -137,7 +140,7 @@ class Orchestrator:
         known = self._asked([case for case in cases if case.state in ASKS], now)
         for case in cases:
             if case.state in NEEDS_A_WORKER and room <= 0:
-                self.claims.give_back(case)
+                later.append(case)
                 continue
             room -= case.state in NEEDS_A_WORKER
             decision = known.get(case.id) or self._decide(case, now)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Engine, Float, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Float, bindparam, cast, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,14 @@ _NOW = cast(func.extract("epoch", func.clock_timestamp()), Float)
 """The clock of the database: that of a replica may be wrong."""
 
 
+_CASES = tables.table(Remediation)
+_FREE = (
+    update(_CASES)
+    .where(_CASES.c.id == bindparam("known_id"), _CASES.c.revision == bindparam("known_revision"))
+    .values(worker=None)
+)
+
+
 class Claims(Protocol):
     """What there is to do for one orchestrator, and whether it may still do it."""
 
@@ -41,7 +49,7 @@ class Claims(Protocol):
     def next_due(self, without: Without = NOTHING) -> float | None:
         """Return when something will be."""
 
-    def give_back(self, case: Remediation) -> None:
+    def give_back(self, cases: Sequence[Remediation]) -> None:
         """Leave what is due to others: there is no room for it here."""
 
     def holds(self) -> bool:
@@ -95,11 +103,13 @@ class Replica:
         with Session(reading(self.engine)) as session:
             return first_due(session, *without.clauses(), self._free())
 
-    def give_back(self, case: Remediation) -> None:
-        """Leave a remediation to the others."""
-        ours = update(Remediation).where(Remediation.id == case.id, Remediation.revision == case.revision)
-        with Session(self.engine) as session, session.begin():
-            session.execute(ours.values(worker=None))
+    def give_back(self, cases: Sequence[Remediation]) -> None:
+        """Leave remediations to the others; one that has moved meanwhile is left as it is."""
+        if not cases:
+            return
+        known = [{"known_id": case.id, "known_revision": case.revision} for case in cases]
+        with self.engine.begin() as connection:
+            connection.execute(_FREE, known)
 
     def holds(self) -> bool:
         """Return whether nobody can have taken over: we were heard of in half of the time that the others wait."""

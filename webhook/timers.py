@@ -35,7 +35,7 @@ class Timers(Model):
     hold: Duration = Field(
         600.0, ge=0, description="a recurrence so soon after the end is the same problem: next rung of the ladder"
     )
-    workers: int = Field(4, ge=1, le=64, description="actions carried out at once")
+    workers: int = Field(16, ge=1, le=64, description="actions carried out at once")
 
     def backed_off(self, attempts: int) -> float:
         """Return the wait after so many attempts (from 1): back_off, twice that, four times that..."""

@@ -397,6 +397,7 @@ class TestExecution:
 
     def test_no_more_actions_at_once_than_workers(self, world: World) -> None:
         slow = Slow()
+        world.timers = Timers(workers=4)
         world.restart(slow)
         for number in range(6):
             world.fire(f"f{number}", service_id=f"s{number}")
