@@ -45,6 +45,8 @@ FOREIGN = {
     9090: r"/(-/(reload|healthy|ready)|metrics|api/v1/[a-z_/.-]+)(\?.*)?",
     9093: r"/(-/(reload|healthy|ready)|metrics|api/v2/[a-z_/.-]+)(\?.*)?",
     3000: r"/(api/[\w/.-]+|login|d/.*)?(\?.*)?",
+    # demo/service.py
+    8081: r"/(metrics|restart|fault/(leak|outage))",
     8428: r"/(api/v1/[a-z_/.-]+|health|metrics)(\?.*)?",
 }
 """Ports of others, and the paths that they have."""
