@@ -48,7 +48,7 @@ class Page(BaseModel):
     """Which part of the list."""
 
     state: list[State] = Field([], description="only those in these states")
-    before: int | None = Field(None, description="only those with a smaller id: the next page")
+    before: int | None = Field(None, le=1 << 62, description="only those with a smaller id: the next page")
     limit: int = Field(50, ge=1, le=500, description="how many")
 
 
