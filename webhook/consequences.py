@@ -15,6 +15,9 @@ from presagio.webhook.tables import Json, Lease, Member, Message, Remediation, S
 _CASES, _LEASES, _MEMBERS, _OUTBOX, _SPENT, _SWITCHES, _TRIALS = (
     table(one) for one in (Remediation, Lease, Member, Message, Spending, Switch, Trial)
 )
+_LEASED = select(_LEASES.c.remediation_id).where(_LEASES.c.target == bindparam("known_target"))
+_RELEASE = delete(_LEASES).where(_LEASES.c.remediation_id == bindparam("known_id"))
+_JOIN, _LEASE, _SPEND, _POST = (insert(one) for one in (_MEMBERS, _LEASES, _SPENT, _OUTBOX))
 _PAUSE = (
     select(_SWITCHES.c.on, _SWITCHES.c.who).where(_SWITCHES.c.name == bindparam("name")).with_for_update(read=True)
 )
@@ -53,7 +56,7 @@ def _permission(connection: Connection, case: Remediation, move: Move, now: floa
     if move.budget is not None:
         _spend(connection, case, move.budget, now)
     if move.to in _RELEASES:
-        connection.execute(delete(_LEASES).where(_LEASES.c.remediation_id == case.id))
+        connection.execute(_RELEASE, {"known_id": case.id})
 
 
 def _trial(case: Remediation, choice: Json, reward: float | None, now: float) -> Json:
@@ -84,12 +87,12 @@ def _post(connection: Connection, case: Remediation, subject: State, body: Facts
     cause = (case.alert or {}).get("annotations") or {}
     told = {**body, "answers": dict(cause)} if cause else dict(body)
     row = {"created_at": now, "remediation_id": case.id, "subject": subject.value, "body": told}
-    connection.execute(insert(_OUTBOX), row)
+    connection.execute(_POST, row)
 
 
 def _join(connection: Connection, remediation: int, case: Remediation, now: float) -> None:
     row = {"remediation_id": remediation, "alert_id": case.id, "fingerprint": case.fingerprint}
-    connection.execute(insert(_MEMBERS), {**row, "starts_at": case.starts_at, "joined_at": now})
+    connection.execute(_JOIN, {**row, "starts_at": case.starts_at, "joined_at": now})
 
 
 def _wake(connection: Connection, remediation: int, now: float) -> None:
@@ -99,9 +102,9 @@ def _wake(connection: Connection, remediation: int, now: float) -> None:
 
 
 def _take_lease(connection: Connection, case: Remediation, now: float) -> None:
-    holder = connection.scalar(select(_LEASES.c.remediation_id).where(_LEASES.c.target == case.owns))
+    holder = connection.scalar(_LEASED, {"known_target": case.owns})
     if holder is None:
-        connection.execute(insert(_LEASES), {"target": case.owns, "remediation_id": case.id, "taken_at": now})
+        connection.execute(_LEASE, {"target": case.owns, "remediation_id": case.id, "taken_at": now})
     elif holder != case.id:
         raise ConflictError(f"target {case.owns!r} is leased to remediation {holder}")
 
@@ -119,4 +122,4 @@ def _spend(connection: Connection, case: Remediation, budget: Budget, now: float
     for policy, most in ((budget.policy, budget.max_per_hour), (None, budget.max_per_hour_in_all)):
         if not most or place_taken(connection, now - HOUR, policy, most) is not None:
             raise ConflictError(f"the budget of {policy or 'all policies'}, {most} an hour, was spent")
-    connection.execute(insert(_SPENT), {"remediation_id": case.id, "policy": budget.policy, "spent_at": now})
+    connection.execute(_SPEND, {"remediation_id": case.id, "policy": budget.policy, "spent_at": now})
