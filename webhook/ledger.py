@@ -219,8 +219,10 @@ def _read_back(value: Any) -> Any:
 
 def _columns(case: Remediation, move: Move, now: float) -> dict[str, Any]:
     columns = {**move.changes, "state": move.to, "reason": move.reason, "entered_at": now}
-    columns["worker"] = case.worker if move.to in IN_HAND else None
     columns["not_before"] = now if move.not_before is None else move.not_before
+    # Who goes on with it at once keeps it: an attempt that nobody holds would look like one that a crash left.
+    goes_on = move.to not in TERMINAL and columns["not_before"] <= now
+    columns["worker"] = case.worker if move.to in IN_HAND or goes_on else None
     if move.deadline is not None:
         columns["deadline"] = move.deadline
     if move.outcome is not None:

@@ -209,7 +209,7 @@ class Orchestrator:
     ) -> Remediation | None:
         """Tell of it, and begin the effect that it allows; return the remediation if it may go on at once."""
         if isinstance(decision, Stay):
-            return after if decision.not_before <= now else None
+            return None
         self.observer.moved(case, decision, after)
         self._tell(after, case.state)
         if decision.to in RUN_ON_ENTRY:

@@ -199,6 +199,7 @@ _AWAITED = (
     'presagio_remediations{state="awaiting_approval"} > 0',
     'presagio_remediations_blocked_total{reason="budget"} > 0',
     "presagio_forecast_coverage_ratio",
+    "presagio_forecast_scaled_error",
     'ALERTS{alertname=~"Presagio.+",alertstate="firing"}',
 )
 

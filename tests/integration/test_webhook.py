@@ -100,6 +100,8 @@ def test_a_dry_run_does_nothing_and_a_reload_makes_it_act(
     here.webhook.configure(mode="auto")
     assert here.webhook.ask("/-/reload", b"")[0] == 200
     wait_until(lambda: here.webhook.output().count("Booting worker") == 2, "new worker")
+    # what the worker before it took while it was ending, it treats by what it knew
+    wait_until(lambda: "msg=stopping" in here.webhook.output(), "end of the old worker")
     here.fire("shop")
     wait_until(lambda: here.webhook.of("shop", State.SETTLING), "applied action", 30)
     assert len(here.fleet.attempts()) == 1

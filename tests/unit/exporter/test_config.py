@@ -116,7 +116,7 @@ def test_every_default() -> None:
     assert config.prometheus.model_dump() == {
         "url": "http://localhost:9090", "bearer_token": None, "bearer_token_file": None, "basic_auth": None,
         "tls": {"ca_file": None, "cert_file": None, "key_file": None, "insecure_skip_verify": False},
-        "tenant": None, "timeout": 10.0,
+        "tenant": None, "headers": {}, "sigv4": None, "timeout": 10.0, "kind": "prometheus", "parameters": {},
     }  # fmt: skip
     assert config.signals[0].model_dump() == {
         "name": "load", "query": "load", "unit": "", "service_id": None, "signal_label": None, "direction": "both",

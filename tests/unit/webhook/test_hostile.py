@@ -149,7 +149,7 @@ INJECTIONS = {
     "url": "http://169.254.169.254/latest",
     "userinfo": "a@evil.test/#",
     "header": "x\r\nAuthorization: y",
-    "template": "{{ 7 * 7 }}${service_id}%s",
+    "template": "{{ 31337 * 31337 }}${service_id}%s",
     "logfmt": 'x" level=error msg="forged',
 }
 
@@ -172,7 +172,7 @@ def test_a_hostile_label_is_one_argument_or_none(name: str, tmp_path: Path) -> N
     front = Front(world, api_key=SecretStr(KEYS))
     page = front.client.get("/remediations/1", headers={"X-API-Key": "all"}).get_data(as_text=True)
     assert "<script>alert(1)" not in page
-    assert "49" not in page.replace(str(record), "") or name != "template"
+    assert "982007569" not in page, "a template was rendered"
     world.verified_chain()
     world.engine.dispose()
 
