@@ -74,10 +74,11 @@ def files(root: Path, spec: dict[str, Any]) -> None:
     for name, text in spec["files"].items():
         make_place(root / name.lstrip("/"), is_folder=False)
         (root / name.lstrip("/")).write_text(text)
-    for source, target, read_only in spec["mounts"]:
-        bind(Path(source), root / target.lstrip("/"), read_only)
+    # before the mounts: the servers may lie below this machine's own /tmp, and are mounted at their place
     for target, options in spec["tmpfs"].items():
         tmpfs(root / target.lstrip("/"), options)
+    for source, target, read_only in spec["mounts"]:
+        bind(Path(source), root / target.lstrip("/"), read_only)
 
 
 def main() -> None:

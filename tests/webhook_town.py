@@ -23,7 +23,7 @@ prometheus: {{url: "{prometheus}"}}
 alertmanager: {{url: "{alertmanager}"}}
 api: {{api_key: "{key} alice read,operate,approve"}}
 external_url: http://presagio.test
-timers: {{sample_interval: 1s, retry: 1s, hold: {hold}}}
+timers: {{workers: 4, sample_interval: 1s, retry: 1s, hold: {hold}}}
 action_policies: {{file: action_policies.json}}
 ledger: {ledger}
 policies:

@@ -22,8 +22,8 @@ from presagio.toolkit.durable import locked
 
 NOW = 1_700_000_000.0
 REASONS = {
-    "timeout", "unreachable", "refused", "bad_query", "bad_answer", "server_error", "rate_limited", "too_large", "blind",
-    "internal",
+    "timeout", "unreachable", "refused", "bad_query", "bad_answer", "server_error", "rate_limited", "too_large",
+    "blind", "internal",
 }  # fmt: skip
 
 
