@@ -16,7 +16,7 @@ from dashboards.queries import (
 
 WORST = f"topk(20, max by (service_id) ({SCORES}))"
 PROBABILITY = chosen("service_id_failure:presagio_failure_probability:max")
-LIKELIEST = f"topk(20, {PROBABILITY} > 0.01)"
+LIKELIEST = f"topk(20, {PROBABILITY})"
 LEFT = f"presagio_time_to_threshold_seconds{{{FILTER}}} < +Inf"
 EARLY = f"presagio_time_to_threshold_lower_bound_seconds{{{FILTER}}} < +Inf"
 FIRING = 'ALERTS{alertname=~"Presagio.+", alertstate="firing", service_id=~"$service_id"}'

@@ -193,8 +193,7 @@ _LATER = ({"payment": "restart"}, {"mail": "clear-cache"}, {"payment": "drain"})
 _AWAITED = (
     "presagio_training_duration_seconds > 0",
     "presagio_model_brier_skill_score",
-    'service_id_failure:presagio_failure_probability:max{service_id="shop/checkout"} > 0.01',
-    'presagio_time_to_threshold_seconds{service_id="shop/checkout"} < +Inf',
+    "presagio_failure_probability",
     'presagio_remediations_finished_total{outcome="escalated",policy="clear-cache"} > 0',
     'presagio_remediations{state="awaiting_approval"} > 0',
     'presagio_remediations_blocked_total{reason="budget"} > 0',

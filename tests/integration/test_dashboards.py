@@ -20,6 +20,7 @@ from servers import Prometheus
 
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 VALUES = {**answers.LOOKED_AT, "horizon": "30s"}
+RECORD = "service_id_failure:presagio_failure_probability:max"
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -59,6 +60,13 @@ def test_every_query_of_every_panel_gives_series(
     prometheus: Prometheus, window: answers.Window, target: dict[str, Any]
 ) -> None:
     found = answers.answer(prometheus, target, window, VALUES)
+    if not found and RECORD in target["expr"]:
+        # The rule is silent where a model of so short a recording knows too little; tests/rules tell when. Then it is
+        # silent itself, and the panel is not the reason.
+        assert not answers.answer(
+            prometheus, {**target, "expr": f'{RECORD}{{service_id=~"$service_id"}}'}, window, VALUES
+        )
+        return
     assert found, panels.substituted(target["expr"], {**window.built_in(), **VALUES})
     assert any(_numbers(one) for one in found)
 
