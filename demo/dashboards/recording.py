@@ -139,7 +139,7 @@ class _Town:
         self._pause(seconds / 6)
         self._fall_ill()
         for query in _AWAITED:
-            self.prometheus.wait_for(query, 120)
+            self.prometheus.wait_for(query, 300)
         for ill in _LATER:
             if begin + seconds - time.monotonic() > _APART:
                 self._pause(_APART)

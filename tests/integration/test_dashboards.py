@@ -21,7 +21,7 @@ from servers import Prometheus
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 VALUES = {**answers.LOOKED_AT, "horizon": "30s"}
 RECORD = "service_id_failure:presagio_failure_probability:max"
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
