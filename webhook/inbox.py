@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from presagio.webhook.database import reading
-from presagio.webhook.tables import Notification, Remediation
+from presagio.webhook.queues import Queue, waiting
+from presagio.webhook.tables import Notification
 
 _COLUMNS = ("received_at", "sender", "digest", "payload", "alerts")
 
@@ -108,10 +109,7 @@ class Inbox:
 
     def backlog(self) -> int:
         """Return how many alerts are stored and not looked at yet."""
-        unopened = select(func.sum(Notification.alerts)).where(Notification.opened_at.is_(None))
-        received = select(func.count()).where(Remediation.finished_at.is_(None), Remediation.owns.is_(None))
-        with self._read() as session:
-            return (session.scalar(unopened) or 0) + (session.scalar(received) or 0)
+        return sum(queue.length for queue in waiting(self.engine, (Queue.INBOX, Queue.PENDING)).values())
 
     def _read(self) -> Session:
         return Session(reading(self.engine))

@@ -1,4 +1,7 @@
-"""The store. One transition is one transaction: compare-and-set, audit row, outbox row, timers, lease, membership."""
+"""The store. A transition is whole or not at all: compare-and-set, audit row, outbox row, timers, lease, membership.
+
+Those that are decided in one round share a transaction.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,8 +45,8 @@ _QUESTIONS: dict[Queue, Select[int, float]] = {
 }
 
 
-def waiting(engine: Engine) -> dict[Queue, Waiting]:
-    """Return what waits in each queue."""
+def waiting(engine: Engine, queues: Collection[Queue] = tuple(Queue)) -> dict[Queue, Waiting]:
+    """Return what waits in each of some queues."""
     with Session(reading(engine)) as session:
-        found = {queue: session.execute(question).one() for queue, question in _QUESTIONS.items()}
+        found = {queue: session.execute(_QUESTIONS[queue]).one() for queue in queues}
     return {queue: Waiting(int(length or 0), since) for queue, (length, since) in found.items()}
