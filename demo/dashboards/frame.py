@@ -87,6 +87,20 @@ def choice(name: str, query: str, label: str = "", *, several: bool = True) -> Q
     return variable.multi(True).include_all(True).all_value(".*").current(ALL) if several else variable
 
 
+def places(metric: str) -> list[QueryVariable]:
+    """Return the variables job and namespace, whose values are those of a metric."""
+    return [
+        choice("job", f"label_values({metric}, job)"),
+        choice("namespace", f'label_values({metric}{{job=~"$job"}}, namespace)'),
+    ]
+
+
+def services(*, several: bool = True) -> list[QueryVariable]:
+    """Return the variables job, namespace and service_id of what has a score."""
+    scored = 'label_values(presagio_anomaly_score{job=~"$job", namespace=~"$namespace"}, service_id)'
+    return [*places("presagio_anomaly_score"), choice("service_id", scored, "service", several=several)]
+
+
 class Event(models.AnnotationQuery):
     """An annotation from Prometheus. The SDK does not know these keys of the Prometheus data source: we add them."""
 

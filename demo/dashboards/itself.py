@@ -2,17 +2,14 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import Section, board, choice
+from dashboards.frame import Section, board, places
 from dashboards.parts import ALARM, graph, number, rows
 from dashboards.queries import SERVER, or_zero, sum_rate
 
 IN_USE = f"max by (failure, horizon, model) (presagio_model_in_use{{{SERVER}}}) == 1"
 STAGE = "presagio_evaluation_duration_seconds"
 
-VARIABLES = [
-    choice("job", "label_values(presagio_build_info, job)"),
-    choice("namespace", 'label_values(presagio_build_info{job=~"$job"}, namespace)'),
-]
+VARIABLES = places("presagio_build_info")
 
 
 def _model(metric: str) -> str:

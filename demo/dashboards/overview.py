@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import Section, board, choice
+from dashboards.frame import Section, board, services
 from dashboards.parts import ALARM, graph, heat, number, rows
 from dashboards.queries import (
     FILTER,
@@ -23,15 +23,7 @@ FIRING = 'ALERTS{alertname=~"Presagio.+", alertstate="firing", service_id=~"$ser
 SOONEST = f"bottomk(20, min by (service_id, signal, threshold) ({LEFT}))"
 RECORD = 'service_id:presagio_anomaly_score:max{service_id=~"$service_id"}'
 
-VARIABLES = [
-    choice("job", "label_values(presagio_anomaly_score, job)"),
-    choice("namespace", 'label_values(presagio_anomaly_score{job=~"$job"}, namespace)'),
-    choice(
-        "service_id",
-        'label_values(presagio_anomaly_score{job=~"$job", namespace=~"$namespace"}, service_id)',
-        "service",
-    ),
-]
+VARIABLES = services()
 HEADS = {"service_id": "service"}
 
 

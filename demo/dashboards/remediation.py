@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import Section, board, choice
+from dashboards.frame import Section, board, choice, places
 from dashboards.parts import ALARM, bars, graph, number, rows
 from dashboards.queries import SERVER, or_zero, sum_increase, sum_rate
 
@@ -16,8 +16,7 @@ OUTCOMES = "by (policy, action)"
 ACTED = f"sum {OUTCOMES} (increase({TRIED}[$__range])) > 0"
 
 VARIABLES = [
-    choice("job", "label_values(presagio_remediations, job)"),
-    choice("namespace", 'label_values(presagio_remediations{job=~"$job"}, namespace)'),
+    *places("presagio_remediations"),
     choice(
         "policy",
         'label_values(presagio_remediations_finished_total{job=~"$job", namespace=~"$namespace"}, policy)',

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.frame import Event, Section, board, choice
+from dashboards.frame import Event, Section, board, choice, services
 from dashboards.parts import ALARM, graph, number, rows, unusual
 from dashboards.queries import ONE, PROBABILITY_THRESHOLD, SCORE_THRESHOLD, or_zero
 
@@ -13,16 +13,10 @@ EACH = "{{pod}} {{container}} {{instance}}"
 FIRING = f'ALERTS{{alertname=~"Presagio.+", alertstate="firing", {WHOLE}}}'
 
 VARIABLES = [
-    choice("job", "label_values(presagio_anomaly_score, job)"),
-    choice("namespace", 'label_values(presagio_anomaly_score{job=~"$job"}, namespace)'),
-    choice(
-        "service_id",
-        'label_values(presagio_anomaly_score{job=~"$job", namespace=~"$namespace"}, service_id)',
-        "service", several=False,
-    ),
+    *services(several=False),
     choice("signal", f"label_values(presagio_anomaly_score{{{ONE}}}, signal)", several=False),
-    choice("horizon", f'label_values(presagio_forecast_value{{{SIGNAL}}}, horizon)'),
-]  # fmt: skip
+    choice("horizon", f"label_values(presagio_forecast_value{{{SIGNAL}}}, horizon)"),
+]
 
 # A new ReplicaSet is a new pod template: a deploy, and no scaling. The service is found by the labels of its scores;
 # those of the presets of Kubernetes have a namespace and a deployment.
