@@ -5,7 +5,6 @@ read-only root, no capabilities, its ports; the servers are the real ones, of bo
 """
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 
 import containers
 import pytest
+from absence import absent
 from compose_file import DEVELOPERS, NOT_RUN, ROOT, USUAL, images, resolved
 from conftest import binary
 from containers import Project
@@ -41,9 +41,7 @@ def required(name: str, is_there: bool) -> None:
     """Skip without what a test needs; in CI fail."""
     if is_there:
         return
-    if os.environ.get("CI") == "true":
-        pytest.fail(name, pytrace=False)
-    pytest.skip(name)
+    absent(name)
 
 
 @pytest.fixture(scope="module")
