@@ -84,8 +84,7 @@ class FakePrometheus:
             return vector(warnings=warnings)
         if self.good is not True and self.good is not False:
             return vector(self.good, warnings=warnings)
-        everything = "<" not in query
-        return vector(*([7.0] if everything or self.good else []), warnings=warnings)
+        return vector(3.0 if self.good else 7.0, warnings=warnings)  # good is what is below 5
 
 
 def vector(*values: float, warnings: tuple[str, ...] = ()) -> Vector:

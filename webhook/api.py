@@ -78,11 +78,12 @@ def _receiving(api: APIBlueprint, desk: Desk) -> None:
         # As it came, and in the words of the reader who will open it: what he cannot read is refused while it can be.
         text = request.get_data()
         payload.parse(text)
-        if desk.inbox.backlog() + len(body.alerts) > desk.room:
+        now, alerts = desk.clock.time(), len(body.alerts)
+        if not desk.inbox.has_room(alerts, desk.room, now):
             raise _full(desk)
-        receipt = desk.inbox.store(text.decode(), len(body.alerts), request.remote_addr or "", desk.clock.time())
+        receipt = desk.inbox.store(text.decode(), alerts, request.remote_addr or "", now)
         _count(desk, body, receipt.duplicate)
-        stored = Stored(notification=receipt.id, alerts=len(body.alerts), duplicate=receipt.duplicate)
+        stored = Stored(notification=receipt.id, alerts=alerts, duplicate=receipt.duplicate)
         return stored.model_dump()
 
 

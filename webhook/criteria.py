@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import AfterValidator, Field, model_validator
 
 from presagio.toolkit.schema import Model
@@ -15,7 +17,12 @@ from presagio.toolkit.units import Duration, format_duration
 from presagio.webhook import promql
 
 if TYPE_CHECKING:
-    from presagio.toolkit.prometheus import Vector
+    from presagio.toolkit.prometheus import Floats, Vector
+
+_OPERATORS: Mapping[str, Callable[[Floats, float], npt.NDArray[np.bool_]]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Sample(StrEnum):
@@ -75,10 +82,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Verification:
-    """How this remediation is judged: ask `query` and each of `data` for the same moment, then `judge`.
+    """How this remediation is judged: ask each of `questions` for the same moment, then `judge`.
 
-    `data[0]` are the series that must all be good; the others only have to be there. Times are seconds; `range` is
-    how far the query looks back, so long after the action it still sees what was before.
+    `data[0]` are the series that must all be good; the others only have to be there. If `bound` is known, an operator
+    and a number, the good ones are those that satisfy it, and `query` need not be asked. Times are seconds; `range`
+    is how far the query looks back, so long after the action it still sees what was before.
     """
 
     query: str
@@ -87,12 +95,41 @@ class Verification:
     interval: float
     deadline: float
     range: float
+    bound: tuple[str, float] | None = None
 
-    def judge(self, answer: Vector, data: Sequence[Vector]) -> Sample:
-        """Return whether all series are good, some are not, or nobody can tell."""
-        if answer.partial or np.isnan(answer.values).any() or any(_silent(one) for one in data):
-            return Sample.NO_DATA
-        return Sample.GOOD if len(answer.values) == len(data[0].values) else Sample.BAD
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Return the queries: of the series that are judged, of what has to be there, of those that are good."""
+        return self.data if self.bound else (*self.data, self.query)
+
+    def judge(self, answers: Sequence[Vector]) -> Judgement:
+        """Return what the answers to `questions`, in their order, say."""
+        data, rest = answers[: len(self.data)], answers[len(self.data) :]
+        judged = data[0].values
+        good = int(_satisfying(judged, self.bound).sum()) if self.bound else len(rest[0].values)
+        if any(_silent(one) for one in data) or any(_doubtful(one) for one in rest):
+            return Judgement(Sample.NO_DATA, good, len(judged))
+        return Judgement(Sample.GOOD if good == len(judged) else Sample.BAD, good, len(judged))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether all series are good, some are not, or nobody can tell; and how many of how many are."""
+
+    sample: Sample
+    good: int
+    of: int
+
+
+def bound(query: str) -> tuple[str, float] | None:
+    """Return the operator and the number that a query compares series with; None if it is no such comparison."""
+    found = promql.comparison(query)
+    if found is None:
+        return None
+    left, right = promql.number(found.left), promql.number(found.right)
+    if right is not None:
+        return found.operator, right
+    return None if left is None else (_MIRRORED.get(found.operator, found.operator), left)
 
 
 def queries(verify: Verify) -> tuple[str, ...]:
@@ -103,11 +140,20 @@ def queries(verify: Verify) -> tuple[str, ...]:
     if verify.data:
         return verify.query, verify.data
     found = promql.comparison(verify.query)
-    sides = [] if found is None else [side for side in (found.left, found.right) if not promql.is_number(side)]
+    sides = [] if found is None else [side for side in (found.left, found.right) if promql.number(side) is None]
     if found is None or not sides:
         raise ValueError(f"one comparison such as 'x < 5' as query, or 'data' beside it, got {verify.query!r}")
     return found.text, *sides
 
 
+def _satisfying(values: Floats, bound: tuple[str, float]) -> npt.NDArray[np.bool_]:
+    compare, number = bound
+    return _OPERATORS[compare](values, number)
+
+
+def _doubtful(answer: Vector) -> bool:
+    return answer.partial or bool(np.isnan(answer.values).any())
+
+
 def _silent(answer: Vector) -> bool:
-    return answer.partial or not len(answer.values) or bool(np.isnan(answer.values).any())
+    return not len(answer.values) or _doubtful(answer)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from presagio.webhook import chain, schema
 from presagio.webhook.errors import LedgerError
@@ -19,6 +21,9 @@ _SNAPSHOT = {
     # all that one transaction reads is of one moment
     POSTGRESQL: {"isolation_level": "REPEATABLE READ"},
 }
+
+_WRITE = "BEGIN IMMEDIATE"
+_HOLDS = "presagio_writes"
 
 _PRAGMAS = (
     "synchronous=FULL",  # what was answered with 200 survives a power cut
@@ -39,7 +44,9 @@ def open_sqlite(path: Path, patience: float = 5.0) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = made(f"sqlite:///{path}", connect_args={"timeout": patience})
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    turns = Turns(patience)
+    event.listen(engine, "begin", turns.begin)
+    event.listen(engine, "checkin", turns.end)
     with schema.trusted(engine, repr(str(path))):
         schema.prepare(engine)
         _write_ahead(engine)
@@ -73,6 +80,24 @@ def _on_connect(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _on_begin(connection: Any) -> None:
-    # A writer takes its place at once: a read that turns into a write would fail when another writer was faster.
-    connection.exec_driver_sql(connection.get_execution_options().get("presagio_begin", "BEGIN IMMEDIATE"))
+class Turns:
+    """Lets the writers of this process write one after another, each as soon as the one before is done.
+
+    SQLite has them look again after a sleep that grows to 100 ms; for those of other processes it still does.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self._pen = threading.Lock()
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction. A writer takes its place at once: a read that turns into a write may be too late."""
+        begin = connection.get_execution_options().get("presagio_begin", _WRITE)
+        if begin == _WRITE and self._pen.acquire(timeout=self.patience):
+            connection.info[_HOLDS] = True
+        connection.exec_driver_sql(begin)
+
+    def end(self, _: object, record: ConnectionPoolEntry) -> None:
+        """Let the next writer begin: the connection was given back."""
+        if record.info.pop(_HOLDS, False):
+            self._pen.release()

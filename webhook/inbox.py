@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from presagio.webhook.database import reading
 from presagio.webhook.queues import Queue, waiting
-from presagio.webhook.tables import Notification
+from presagio.webhook.tables import Notification, table
 
-_COLUMNS = ("received_at", "sender", "digest", "payload", "alerts")
+_STORE = insert(table(Notification))
+_COUNTED_SECONDS = 1.0
+
+_Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Receipt:
 class _Waiting:
     """A notification that is to be stored, and what came of it."""
 
-    row: Notification
+    row: _Row
     receipt: Receipt | None = None
     error: SQLAlchemyError | None = None
 
@@ -48,11 +52,14 @@ class Inbox:
         self.on_arrival = on_arrival
         self._line: deque[_Waiting] = deque()
         self._pen = Lock()
+        self._backlog, self._counted = 0, float("-inf")
 
     def store(self, payload: str, alerts: int, sender: str, now: float) -> Receipt:
         """Return once the notification is on the disk. Raises SQLAlchemyError if it is not."""
         digest = hashlib.sha256(payload.encode()).hexdigest()
-        mine = _Waiting(Notification(received_at=now, sender=sender, digest=digest, payload=payload, alerts=alerts))
+        mine = _Waiting(
+            {"received_at": now, "sender": sender, "digest": digest, "payload": payload, "alerts": alerts}
+        )
         self._line.append(mine)
         with self._pen:
             if mine.receipt is None and mine.error is None:
@@ -64,42 +71,41 @@ class Inbox:
         return mine.receipt
 
     def _write(self, several: Sequence[_Waiting]) -> None:
-        try:
-            rows = [one.row for one in several]
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                session.add_all(rows)
-        except SQLAlchemyError as error:
+        if len(several) == 1 or not self._together(several):
             for one in several:
-                # perhaps one alone is in the way; each is told of its own trouble
-                self._write_one(one, error if len(several) == 1 else None)
-        else:
-            for one in several:
-                one.receipt = Receipt(one.row.id, duplicate=False)
+                self._alone(one)
+        self._backlog += sum(one.row["alerts"] for one in several)
 
-    def _write_one(self, one: _Waiting, known: SQLAlchemyError | None) -> None:
+    def _together(self, several: Sequence[_Waiting]) -> bool:
+        """Store all or none. Perhaps one alone is in the way; each is told of its own trouble then."""
         try:
-            one.receipt = self._alone(one.row, known)
+            with self.engine.begin() as connection:
+                numbers = [_stored(connection, one.row) for one in several]
+        except SQLAlchemyError:
+            return False
+        for one, number in zip(several, numbers, strict=True):
+            one.receipt = Receipt(number, duplicate=False)
+        return True
+
+    def _alone(self, one: _Waiting) -> None:
+        try:
+            one.receipt = self._store(one.row)
         except SQLAlchemyError as error:
             one.error = error
 
-    def _alone(self, row: Notification, known: SQLAlchemyError | None) -> Receipt:
-        """Store it by itself; `known` is what came of the last try."""
+    def _store(self, row: _Row) -> Receipt:
         try:
-            if known is not None:
-                raise known
-            fresh = Notification(**{name: getattr(row, name) for name in _COLUMNS})
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                session.add(fresh)
+            with self.engine.begin() as connection:
+                return Receipt(_stored(connection, row), duplicate=False)
         except IntegrityError:
             return self._same(row)
-        return Receipt(fresh.id, duplicate=False)
 
-    def _same(self, row: Notification) -> Receipt:
+    def _same(self, row: _Row) -> Receipt:
         with self._read() as session:
-            same = Notification.digest == row.digest
+            same = Notification.digest == row["digest"]
             found = session.scalar(select(Notification.id).where(same, Notification.opened_at.is_(None)))
         # It was opened between the two: then this one is news, and is stored.
-        return self._alone(row, None) if found is None else Receipt(found, duplicate=True)
+        return self._store(row) if found is None else Receipt(found, duplicate=True)
 
     def waiting(self, limit: int = 25) -> list[Notification]:
         """Return those that were not opened yet, the oldest first."""
@@ -107,9 +113,23 @@ class Inbox:
             unopened = select(Notification).where(Notification.opened_at.is_(None))
             return list(session.scalars(unopened.order_by(Notification.id).limit(limit)))
 
+    def has_room(self, alerts: int, most: int, now: float) -> bool:
+        """Return whether no more than `most` wait with so many alerts more.
+
+        They are counted once a second, and before anybody is turned away; in between, what was stored here is added.
+        """
+        fresh = 0 <= now - self._counted < _COUNTED_SECONDS
+        if not fresh or self._backlog + alerts > most:
+            self._backlog, self._counted = self.backlog(), now
+        return self._backlog + alerts <= most
+
     def backlog(self) -> int:
         """Return how many alerts are stored and not looked at yet."""
         return sum(queue.length for queue in waiting(self.engine, (Queue.INBOX, Queue.PENDING)).values())
 
     def _read(self) -> Session:
         return Session(reading(self.engine))
+
+
+def _stored(connection: Connection, row: _Row) -> int:
+    return int(connection.execute(_STORE, row).inserted_primary_key[0])  # type: ignore[index] # one row, one key

@@ -7,7 +7,7 @@ on PostgreSQL each takes what the others have not (see replica.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from sqlalchemy.exc import IntegrityError
@@ -21,13 +21,18 @@ from presagio.webhook.ledger import Decided, Ledger
 from presagio.webhook.moves import Arrival, Move, Run, Stay
 from presagio.webhook.payload import PayloadError
 from presagio.webhook.replica import Claims
-from presagio.webhook.stages import ASKS, STAGES
+from presagio.webhook.stages import ASKS, STAGES, WATCHES
 from presagio.webhook.statements import Without
 from presagio.webhook.states import SELF_TIMED, TERMINAL, Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, escalate
 
 _AFTER_A_FAILURE = 30.0
+_WATCHED = 8
+"""Remediations that are looked after in a step: few, so that an alert that comes meanwhile does not wait for long."""
+
+
+_DOES = frozenset(State) - WATCHES
 
 
 class AtOnce(Protocol):
@@ -77,11 +82,16 @@ class Orchestrator:
         self.effects = Effects(tools, claims, workers, on_outcome)
 
     def step(self, now: float) -> int:
-        """Move each due remediation until it has to wait; return how much was done. Raises SQLAlchemyError."""
+        """Move each due remediation until it has to wait; return how much was done. Raises SQLAlchemyError.
+
+        What is to be done comes first, then a share of those that are only watched.
+        """
         self.tools.questions.begin()
         self.tools.standing.begin()
-        done = self.collect(now) + self._open(now) + self._advance(self._due(now), now)
-        return done + self._advance(self.tools.records.observable(now), now)
+        done = self.collect(now) + self._open(now)
+        done += self._advance(self.claims.due(now, self._without(*WATCHES)), now, leave=WATCHES)
+        done += self._advance(self.claims.due(now, self._without(*_DOES), _WATCHED), now)
+        return done + self._advance(self.tools.records.observable(now, _WATCHED), now)
 
     def next_due(self) -> float | None:
         """Return when there is something to do next, in Unix seconds, as far as the ledger knows."""
@@ -112,14 +122,12 @@ class Orchestrator:
             self.log.error("stored notification cannot be read", notification=notification.id, error=str(error))
             return []
 
-    def _due(self, now: float) -> list[Remediation]:
-        return self.claims.due(now, self._without())
+    def _without(self, *states: State) -> Without:
+        busy = () if self.effects.room() > 0 else NEEDS_A_WORKER
+        return Without(self.effects.ids, (*states, *busy))
 
-    def _without(self) -> Without:
-        return Without(self.effects.ids, () if self.effects.room() > 0 else tuple(NEEDS_A_WORKER))
-
-    def _advance(self, cases: Sequence[Remediation], now: float) -> int:
-        """Move remediations until they have to wait for something: each round of moves is one transaction."""
+    def _advance(self, cases: Sequence[Remediation], now: float, leave: Collection[State] = ()) -> int:
+        """Move remediations until they have to wait or come to a state to `leave`: a round is one transaction."""
         done = 0
         for _ in range(self.stretch):
             if not cases:
@@ -127,7 +135,7 @@ class Orchestrator:
             run, decided, later = self._round(cases, now)
             moved, following = self._commit(decided, now)
             done += run + moved
-            cases = [*following, *later]
+            cases = [case for case in (*following, *later) if case.state not in leave]
             if not run and not decided:  # all wait for workers that are busy for longer
                 break
         self.claims.give_back(cases)

@@ -17,7 +17,7 @@ from presagio.actions.base import Target
 from presagio.toolkit.errors import PresagioError
 from presagio.toolkit.schema import Model
 from presagio.webhook import promql
-from presagio.webhook.criteria import Condition, Verification, Verify, When, queries
+from presagio.webhook.criteria import Condition, Verification, Verify, When, bound, queries
 from presagio.webhook.guard_config import Guards
 from presagio.webhook.payload import Alert
 from presagio.webhook.recommender import WAIT
@@ -178,7 +178,8 @@ def verification(policy: Policy, target: Target) -> Verification:
     verify = policy.verify
     query, *data = (_filled(policy, text, target) for text in queries(verify))
     reach = max(map(promql.longest_range, (query, *data)))
-    return Verification(query, tuple(data), verify.samples, verify.interval, verify.deadline, reach)
+    limit = None if verify.data else bound(query)
+    return Verification(query, tuple(data), verify.samples, verify.interval, verify.deadline, reach, limit)
 
 
 def _target(service_id: str, alert: Alert) -> Target:

@@ -96,9 +96,12 @@ def comparison(query: str) -> Comparison | None:
     return _split(query, tokens, operators[0])
 
 
-def is_number(expression: str) -> bool:
-    """Return whether an expression is a number and asks nothing of Prometheus."""
-    return bool(_LITERAL.fullmatch(expression.strip()))
+def number(expression: str) -> float | None:
+    """Return the value of an expression that is a number and asks nothing of Prometheus; None if it is not."""
+    if not _LITERAL.fullmatch(expression.strip()):
+        return None
+    digits = re.sub(r"[\s()]", "", expression)
+    return float(int(digits, 16)) if "0x" in digits.lower() else float(digits)
 
 
 def longest_range(query: str) -> float:

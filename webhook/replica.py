@@ -43,7 +43,7 @@ _FREE = (
 class Claims(Protocol):
     """What there is to do for one orchestrator, and whether it may still do it."""
 
-    def due(self, now: float, without: Without = NOTHING) -> list[Remediation]:
+    def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return what is due, and nobody else's."""
 
     def next_due(self, without: Without = NOTHING) -> float | None:
@@ -86,12 +86,12 @@ class Replica:
         except SQLAlchemyError as error:
             self.log.warning("the other replicas were not told that this one stops", error=str(error))
 
-    def due(self, now: float, without: Without = NOTHING) -> list[Remediation]:
+    def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Claim what is due and nobody else's, and return it."""
         if not self.holds():
             return []
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            statement = select_due(now, without).where(self._free()).with_for_update(skip_locked=True)
+            statement = select_due(now, without, limit).where(self._free()).with_for_update(skip_locked=True)
             found = list(session.scalars(statement))
             for case in found:
                 if case.worker != self.name:

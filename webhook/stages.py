@@ -37,5 +37,8 @@ STAGES: Mapping[State, Stage] = {
 }
 """What decides in each state that is due and that no worker of ours is busy with."""
 
+WATCHES = frozenset({State.SETTLING, State.VERIFYING, State.HOLDDOWN})
+"""States in which nothing is done but to look. Prometheus remembers: what is looked at later is seen as well."""
+
 ASKS = frozenset({State.EVALUATING, State.AWAITING_APPROVAL, State.SETTLING, State.VERIFYING, State.CLOSED})
 """States whose stages ask Prometheus or the target, and take nothing that another might want."""

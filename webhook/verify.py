@@ -40,13 +40,12 @@ class Look:
 def sample(verification: Verification, questions: Questions, time: float) -> Json:
     """Return one look at Prometheus, as it goes into the ledger: time, sample, the series judged, or the error."""
     try:
-        answer = questions.instant(verification.query, time)
-        data = [questions.instant(query, time) for query in verification.data]
+        answers = [questions.instant(query, time) for query in verification.questions]
     except SourceError as error:
         return {"time": time, "sample": Sample.NO_DATA.value, "error": str(error)}
-    verdict = verification.judge(answer, data)
-    good, of = len(answer.values), len(data[0].values)
-    return {"time": time, "sample": verdict.value, "good": good, "of": of, "series": shown(data[0])}
+    found = verification.judge(answers)
+    told = {"sample": found.sample.value, "good": found.good, "of": found.of}
+    return {"time": time, **told, "series": shown(answers[0])}
 
 
 def settle(case: Remediation, tools: Tools, now: float) -> Move:
@@ -147,4 +146,5 @@ def streak(samples: Sequence[Json]) -> int:
 def verification_of(case: Remediation) -> Verification:
     """Return how a remediation is judged, as it was planned."""
     stored: dict[str, Any] = dict(case.verification or {})
-    return Verification(**{**stored, "data": tuple(stored["data"])})
+    bound = stored.get("bound")  # a ledger of an earlier version does not know it
+    return Verification(**{**stored, "data": tuple(stored["data"]), "bound": tuple(bound) if bound else None})

@@ -140,14 +140,54 @@ def test_verification_asks_for_what_is_judged_too() -> None:
     found = policies.verification(policy(verify=verify), policies.target(alert(service_id="cart")))
     assert found.query == 'rate(a{s="cart"}[5m]) < on() b'
     assert found.data == ('rate(a{s="cart"}[5m])', "b")
+    assert found.questions == (*found.data, found.query)
     assert (found.samples, found.interval, found.deadline, found.range) == (5, 15.0, 1200.0, 300.0)
 
 
-def test_a_number_is_not_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("verify", "questions"),
+    [
+        ({"query": "0.7 > a"}, ("a",)),
+        ({"query": "(a != -1e3)"}, ("a",)),
+        ({"query": "a < 1 and b < 2", "data": "a"}, ("a", "a < 1 and b < 2")),
+        ({"query": "a < 1", "data": "b"}, ("b", "a < 1")),
+    ],
+)
+def test_what_we_can_compare_ourselves_is_not_asked(verify: dict[str, str], questions: tuple[str, ...]) -> None:
     target = policies.target(alert(service_id="cart"))
-    assert policies.verification(policy(verify={"query": "0.7 > a"}), target).data == ("a",)
-    given = {"query": "a < 1 and b < 2", "data": "a"}
-    assert policies.verification(policy(verify=given), target).data == ("a",)
+    assert policies.verification(policy(verify=verify), target).questions == questions
+
+
+@pytest.mark.parametrize(
+    ("query", "good"),
+    [
+        ("a < 2", 1), ("a <= 2", 2), ("a > 2", 1), ("a >= 2", 2), ("a == 2", 1), ("a != 2", 2),
+        ("1 < a", 2), ("1 <= a", 3), ("1 > a", 0), ("1 >= a", 1), ("1 == a", 1), ("1 != a", 2),
+    ],
+)  # fmt: skip
+def test_a_number_is_compared_as_prometheus_does(query: str, good: int) -> None:
+    found = policies.verification(policy(verify={"query": query}), policies.target(alert(service_id="cart")))
+    told = found.judge([vector(1, 2, 3)])
+    assert (told.good, told.of) == (good, 3)
+    assert told.sample is (Sample.GOOD if good == 3 else Sample.BAD)
+
+
+@pytest.mark.parametrize(
+    ("data", "sample"),
+    [
+        (vector(0.1, 0.2), Sample.GOOD),
+        (vector(0.1, 0.9), Sample.BAD),
+        (vector(), Sample.NO_DATA),
+        (vector(0.1, float("nan")), Sample.NO_DATA),
+        (vector(0.1, warnings=["store down"]), Sample.NO_DATA),
+        (vector(0.1, warnings=["PromQL info: x"]), Sample.GOOD),
+        (vector(float("inf")), Sample.BAD),
+        (vector(float("-inf")), Sample.GOOD),
+    ],
+)
+def test_a_sample_that_we_compare_needs_all_series(data: Vector, sample: Sample) -> None:
+    found = policies.verification(policy(), policies.target(alert(service_id="cart")))
+    assert found.judge([data]).sample is sample
 
 
 @pytest.mark.parametrize(
@@ -169,8 +209,10 @@ def test_a_number_is_not_asked_for() -> None:
     ],
 )
 def test_a_sample_needs_all_series(answer: Vector, data: list[Vector], sample: Sample) -> None:
-    found = policies.verification(policy(), policies.target(alert(service_id="cart")))
-    assert found.judge(answer, data) is sample
+    query = "a < on() b" if len(data) > 1 else "a < 1 and b < 2"
+    verify = {"query": query} if len(data) > 1 else {"query": query, "data": "a"}
+    found = policies.verification(policy(verify=verify), policies.target(alert(service_id="cart")))
+    assert found.judge([*data, answer]).sample is sample
 
 
 def test_another_content_is_another_revision() -> None:

@@ -146,9 +146,9 @@ def test_how_far_a_query_looks_back(query: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("5", True), (" -0.5 ", True), ("(1e3)", True), (".5", True),
-        ("a", False), ("time()", False), ("5m", False), ("1 + 1", False),
+        ("5", 5.0), (" -0.5 ", -0.5), ("(1e3)", 1000.0), (".5", 0.5), ("( - 2. )", -2.0), ("+0x1F", 31.0),
+        ("a", None), ("time()", None), ("5m", None), ("1 + 1", None), ("Inf", None),
     ],
 )  # fmt: skip
-def test_numbers(text: str, number: bool) -> None:
-    assert promql.is_number(text) is number
+def test_numbers(text: str, number: float | None) -> None:
+    assert promql.number(text) == number
