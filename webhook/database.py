@@ -22,6 +22,9 @@ _SNAPSHOT = {
     POSTGRESQL: {"isolation_level": "REPEATABLE READ"},
 }
 
+# A statement alone sees one moment by itself, and need not be framed by two more.
+_SINGLE = {**_SNAPSHOT, POSTGRESQL: {"isolation_level": "AUTOCOMMIT"}}
+
 _WRITE = "BEGIN IMMEDIATE"
 _HOLDS = "presagio_writes"
 
@@ -34,6 +37,11 @@ _PRAGMAS = (
 def reading(engine: Engine) -> Engine:
     """Return an engine for transactions that only read: each sees one moment of the ledger."""
     return engine.execution_options(**_SNAPSHOT[engine.dialect.name])
+
+
+def single(engine: Engine) -> Engine:
+    """Return an engine for reading by one statement at a time."""
+    return engine.execution_options(**_SINGLE[engine.dialect.name])
 
 
 def open_sqlite(path: Path, patience: float = 5.0) -> Engine:

@@ -9,7 +9,7 @@ from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
 from presagio.webhook.payload import Alert
 from presagio.webhook.policy import Mode, Policy, matching, target
-from presagio.webhook.records import Ownership
+from presagio.webhook.records import Owner, Ownership
 from presagio.webhook.states import Reason, State
 from presagio.webhook.tables import Notification, Remediation
 from presagio.webhook.tools import Tools, alert_of
@@ -72,7 +72,7 @@ def _ghost(case: Remediation, tools: Tools, now: float) -> Move | None:
     return None if active else Move(State.DROPPED, Reason.GHOST)
 
 
-def _owned(owner: Remediation, policies: tuple[Policy, ...]) -> Move | Stay:
+def _owned(owner: Owner, policies: tuple[Policy, ...]) -> Move | Stay:
     if owner.state is State.HOLDDOWN and owner.policy not in {policy.name for policy in policies}:
         return Stay(owner.deadline)  # another problem: its turn comes when the hold is over
     return Move(State.ATTACHED, Reason.OWNED, {"remediation": owner.id}, concerns=owner.id)

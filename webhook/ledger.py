@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import JSON, Engine, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from presagio.webhook import chain
 from presagio.webhook.consequences import consequences
 from presagio.webhook.database import reading
-from presagio.webhook.errors import ConflictError, LedgerError
-from presagio.webhook.moves import Arrival, Changes, Facts, Move, Stay
+from presagio.webhook.errors import LedgerError
+from presagio.webhook.moves import Arrival, Move, Stay
+from presagio.webhook.page import Page, Row
 from presagio.webhook.states import IN_HAND, TERMINAL, Reason, State, allowed
 from presagio.webhook.tables import Audit, Head, Message, Notification, Remediation, Switch, table
 
@@ -34,55 +33,17 @@ ORCHESTRATOR = "orchestrator"
 
 
 # Transitions are written without the ORM, which took half of their time.
-_CASES, _AUDIT, _HEADS, _INBOX = (table(one) for one in (Remediation, Audit, Head, Notification))
-_HEAD = select(_HEADS.c.seq, _HEADS.c.hmac).with_for_update()
-_RECEIVE, _APPEND, _ADVANCE = insert(_CASES), insert(_AUDIT), update(_HEADS)
-_SAME = update(_CASES).where(
-    _CASES.c.id == bindparam("known_id"),
-    _CASES.c.state == bindparam("known_state"),
-    _CASES.c.revision == bindparam("known_revision"),
-)
+_CASES, _INBOX = (table(one) for one in (Remediation, Notification))
+_RECEIVE = insert(_CASES).returning(_CASES.c.id, sort_by_parameter_order=True)
 # whoever is opening it is not waited for
 _UNOPENED = (
     select(_INBOX.c.id)
-    .where(_INBOX.c.id == bindparam("known_id"), _INBOX.c.opened_at.is_(None))
+    .where(_INBOX.c.id.in_(bindparam("ids", expanding=True)), _INBOX.c.opened_at.is_(None))
     .with_for_update(skip_locked=True)
 )
 _OPENED = update(_INBOX).where(_INBOX.c.id == bindparam("known_id"))
 _NAMES = tuple(column.name for column in _CASES.c)
 _JSON = frozenset(column.name for column in _CASES.c if isinstance(column.type, JSON))
-
-
-@dataclass(frozen=True)
-class Row:
-    """What an audit row says."""
-
-    remediation: int | None
-    source: str
-    target: str
-    reason: str
-    who: str
-    facts: Facts
-
-
-@dataclass
-class Page:
-    """One transaction on the chain: rows are added one after another, and its head is written once, at the end."""
-
-    connection: Connection
-    key: bytes
-    seq: int
-    seal: str
-
-    def add(self, said: Row, now: float) -> None:
-        """Add an audit row: the chain's next."""
-        values = {
-            "seq": self.seq + 1, "time": now, "remediation_id": said.remediation, "source": said.source,
-            "target": said.target, "reason": said.reason, "who": said.who, "facts": chain.canonical(said.facts),
-            "previous": self.seal,
-        }  # fmt: skip
-        self.seq, self.seal = self.seq + 1, chain.seal(Audit(**values), self.key)
-        self.connection.execute(_APPEND, {**values, "hmac": self.seal})
 
 
 class Ledger:
@@ -99,32 +60,32 @@ class Ledger:
 
     @contextmanager
     def page(self) -> Iterator[Page]:
-        """Open a transaction on the chain."""
+        """Open a transaction on the chain. Raises ConflictError at its end as `Page.close` does."""
         with self.engine.begin() as connection:
-            # The head of the chain first, always: who held another row and waited for it might be waited for.
-            page = Page(connection, self.key, *connection.execute(_HEAD).one())
-            begun = page.seq
+            page = Page.begin(connection, self.key)
             yield page
-            if page.seq > begun:
-                connection.execute(_ADVANCE, {"seq": page.seq, "hmac": page.seal})
+            page.close()
 
-    def open(self, arrived: Iterable[Arrived], now: float) -> int:
+    def open(self, arrived: Sequence[Arrived], now: float) -> int:
         """Turn notifications into remediations in RECEIVED, one for each alert; return how many were opened.
 
         One that somebody else has opened, or is opening, is left alone.
         """
         with self.page() as page:
-            return sum(self._open(page, notification.id, arrivals, now) for notification, arrivals in arrived)
+            ids = [notification.id for notification, _ in arrived]
+            unopened = set(page.connection.scalars(_UNOPENED, {"ids": ids}))
+            opened = [(one, arrivals) for one, arrivals in arrived if one.id in unopened]
+            for one, _ in opened:
+                page.put(_OPENED, {"known_id": one.id, "opened_at": now})
+            self._receive(page, [(one.id, arrival) for one, arrivals in opened for arrival in arrivals], now)
+            return len(opened)
 
-    def _open(self, page: Page, notification: int, arrivals: Iterable[Arrival], now: float) -> bool:
-        if page.connection.scalar(_UNOPENED, {"known_id": notification}) is None:
-            return False
-        page.connection.execute(_OPENED, {"known_id": notification, "opened_at": now})
-        for arrival in arrivals:
-            done = page.connection.execute(_RECEIVE, self._received(notification, arrival, now))
-            row = _row(done.inserted_primary_key[0], "", ORCHESTRATOR, _notified(arrival))  # type: ignore[index] # one
-            page.add(row, now)
-        return True
+    def _receive(self, page: Page, alerts: Sequence[tuple[int, Arrival]], now: float) -> None:
+        if not alerts:
+            return
+        ids = page.connection.scalars(_RECEIVE, [self._received(*alert, now) for alert in alerts])
+        for number, (_, arrival) in zip(ids, alerts, strict=True):
+            page.add(_row(number, "", ORCHESTRATOR, _notified(arrival)), now)
 
     def _received(self, notification: int, arrival: Arrival, now: float) -> dict[str, Any]:
         return {
@@ -141,11 +102,6 @@ class Ledger:
         with self.page() as page:
             return _move(page, case, move, now, who)
 
-    def stay(self, case: Remediation, stay: Stay) -> Remediation:
-        """Keep what a stage saw without leaving the state. Raises ConflictError as `move` does."""
-        with self.engine.begin() as connection:
-            return _stay(connection, case, stay)
-
     def write(self, decided: Iterable[Decided], now: float) -> list[Remediation]:
         """Write what was decided of several remediations, all in one transaction, and return them as they are then.
 
@@ -155,7 +111,7 @@ class Ledger:
         with self.page() as page:
             return [
                 _move(page, case, decision, now, ORCHESTRATOR) if isinstance(decision, Move)
-                else _stay(page.connection, case, decision)
+                else _stay(page, case, decision)
                 for case, decision in decided
             ]  # fmt: skip
 
@@ -188,25 +144,16 @@ def _move(page: Page, case: Remediation, move: Move, now: float, who: str) -> Re
     if not allowed(case.state, move.to):
         raise LedgerError(f"there is no way from {case.state.value!r} to {move.to.value!r}")
     columns = _columns(case, move, now)
-    with _claims(case, move.changes):
-        page.add(_row(case.id, case.state.value, who, move), now)
-        _set(page.connection, case, columns)
-        consequences(page.connection, case, move, now)
+    page.add(_row(case.id, case.state.value, who, move), now)
+    page.change(case, columns)
+    consequences(page, case, move, now)
     return _after(case, columns)
 
 
-def _stay(connection: Connection, case: Remediation, stay: Stay) -> Remediation:
+def _stay(page: Page, case: Remediation, stay: Stay) -> Remediation:
     columns = {**stay.changes, "not_before": stay.not_before, "worker": None}
-    with _claims(case, stay.changes):
-        _set(connection, case, columns)
+    page.change(case, columns)
     return _after(case, columns)
-
-
-def _set(connection: Connection, case: Remediation, columns: dict[str, Any]) -> None:
-    known = {"known_id": case.id, "known_state": case.state, "known_revision": case.revision}
-    done = connection.execute(_SAME, {**columns, **known, "revision": case.revision + 1})
-    if done.rowcount != 1:
-        raise ConflictError(f"remediation {case.id} has left {case.state.value!r} meanwhile")
 
 
 def _after(case: Remediation, columns: dict[str, Any]) -> Remediation:
@@ -233,17 +180,6 @@ def _columns(case: Remediation, move: Move, now: float) -> dict[str, Any]:
     if move.to in TERMINAL and case.finished_at is None:
         columns.update(finished_at=now, owns=None)
     return columns
-
-
-@contextmanager
-def _claims(case: Remediation, changes: Changes) -> Iterator[None]:
-    """Tell a target that another remediation owns from a database that is in trouble."""
-    try:
-        yield
-    except IntegrityError as error:
-        if "owns" not in changes:
-            raise
-        raise ConflictError(f"another remediation than {case.id} owns the target {changes['owns']!r}") from error
 
 
 def verify(engine: Engine, key: bytes, known: tuple[int, str] | None = None) -> int:

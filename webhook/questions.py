@@ -15,7 +15,9 @@ from presagio.webhook.tables import Remediation
 
 _FRESH_SECONDS = 2.0
 _FEW = 5
-"""Alerts in a step that Alertmanager is asked about one by one; from then on all at once, which it has to write."""
+"""Alerts in a step that Alertmanager is asked about one by one, at least; then all at once, which it has to write."""
+_PART = 100
+"""It is asked about one by one up to this part of what it held when it last told of all."""
 _REMEMBERED = 1000
 _SHOWN = 5
 _DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
@@ -85,33 +87,34 @@ class Questions:
     def is_active(self, case: Remediation, now: float) -> bool:
         """Return whether Alertmanager has the alert, neither silenced nor inhibited. Raises AlertmanagerError."""
         with self._lock:
-            return self._is_active(case, now)
+            heard = self._heard(case, now)
+            self._asked += heard is None
+            labels = case.alert.get("labels") if self._asked <= self._few() else None
+            if heard is None and not labels:
+                heard = self._all = self._ask(None, now)  # the others wait for it, and need not ask
+        if heard is None:
+            heard = self._one[case.fingerprint] = self._ask(labels, now)
+        return case.fingerprint in heard.active
 
-    def _is_active(self, case: Remediation, now: float) -> bool:
+    def _heard(self, case: Remediation, now: float) -> Heard | None:
         if self._unanswered:
             raise self._unanswered
-        for heard in (self._all, self._one.get(case.fingerprint)):
-            if heard and self._fresh(heard, case.created_at, now):
-                return case.fingerprint in heard.active
-        return case.fingerprint in self._ask(case, now).active
+        known = (self._all, self._one.get(case.fingerprint))
+        return next((one for one in known if one and self._fresh(one, case.created_at, now)), None)
+
+    def _few(self) -> int:
+        return max(_FEW, len(self._all.active) // _PART if self._all else 0)
 
     def _fresh(self, heard: Heard, since: float, now: float) -> bool:
         """Return whether an answer still counts; one from before we heard of the alert could not know it."""
         return heard.step == self._step or (since < heard.asked and 0 <= now - heard.asked <= _FRESH_SECONDS)
 
-    def _ask(self, case: Remediation, now: float) -> Heard:
-        self._asked += 1
-        labels = case.alert.get("labels") if self._asked <= _FEW else None
+    def _ask(self, labels: Mapping[str, str] | None, now: float) -> Heard:
         try:
-            heard = Heard(self._step, now, self.alertmanager.active(labels))
+            return Heard(self._step, now, self.alertmanager.active(labels))
         except AlertmanagerError as error:
             self._unanswered = error
             raise
-        if labels:
-            self._one[case.fingerprint] = heard
-        else:
-            self._all = heard
-        return heard
 
 
 def shown(answer: Vector) -> list[dict[str, Any]]:

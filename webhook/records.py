@@ -9,16 +9,15 @@ from typing import TypeVar
 from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session
 
-from presagio.webhook.database import reading
+from presagio.webhook.database import reading, single
 from presagio.webhook.recommender import Judged, Situation
 from presagio.webhook.statements import (
     ALERTING,
     LAST_ACTS,
-    MEMBER,
     NOTHING,
-    OWNER,
-    WITH_A_PERSON,
+    OWNERSHIP,
     Without,
+    count_spent,
     first_due,
     place_taken,
     select_due,
@@ -40,10 +39,20 @@ _EVIDENCE = 20_000
 
 
 @dataclass(frozen=True)
+class Owner:
+    """The live remediation of a target; its deadline in Unix seconds."""
+
+    id: int
+    state: State
+    policy: str | None
+    deadline: float
+
+
+@dataclass(frozen=True)
 class Ownership:
     """Who has dealt with an alert before: the live remediation of its target, or one that a person has now."""
 
-    owner: Remediation | None
+    owner: Owner | None
     is_member: bool
     escalated: int | None
 
@@ -52,7 +61,7 @@ class Records:
     """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = reading(engine)
+        self.engine, self.single = reading(engine), single(engine)
 
     def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
@@ -99,12 +108,10 @@ class Records:
 
     def ownership(self, alert: Remediation, target: str) -> Ownership:
         """Return who has dealt with this alert (the same fingerprint and start), or with its target."""
-        same = {"fingerprint": alert.fingerprint, "starts_at": alert.starts_at}
-        with Session(self.engine) as session:
-            owner = session.scalar(OWNER, {"target": target})
-            escalated = session.scalar(WITH_A_PERSON, same)
-            member = owner and session.scalar(MEMBER, {**same, "owner": owner.id})
-            return Ownership(owner, member is not None, escalated)
+        about = {"fingerprint": alert.fingerprint, "starts_at": alert.starts_at, "target": target}
+        with self.single.connect() as connection:
+            *owner, is_member, escalated = connection.execute(OWNERSHIP, about).one()
+        return Ownership(None if owner[0] is None else Owner(*owner), is_member, escalated)
 
     def owner(self, target: str) -> int | None:
         """Return which live remediation owns a target."""
@@ -119,7 +126,7 @@ class Records:
 
     def last_acted(self, case: Remediation, dry_run: bool) -> float | None:
         """Return when another remediation last acted on this target; dry runs count for another dry run alone."""
-        with self.engine.connect() as connection:
+        with self.single.connect() as connection:
             return connection.scalar(LAST_ACTS[dry_run], {"service_id": case.service_id, "but": case.id})
 
     def members(self, remediation: int) -> list[Member]:
@@ -152,9 +159,14 @@ class Records:
             if one.reward is not None
         ]
 
+    def count_spent(self, since: float, policy: str | None) -> int:
+        """Return how many remediations, of one policy or of all, were let to act later than `since`."""
+        with self.single.connect() as connection:
+            return count_spent(connection, since, policy)
+
     def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
         """Return when the `most`-th newest of them was let to act later than `since`; None if they are fewer."""
-        with self.engine.connect() as connection:
+        with self.single.connect() as connection:
             return place_taken(connection, since, policy, most)
 
     def spent(self, since: float, policy: str | None = None) -> list[float]:
@@ -163,7 +175,7 @@ class Records:
 
     def alerting(self) -> int:
         """Return how many services have a live remediation."""
-        with self.engine.connect() as connection:
+        with self.single.connect() as connection:
             return connection.scalar(ALERTING) or 0
 
     def leases(self) -> list[Lease]:
@@ -199,5 +211,5 @@ class Records:
         return next(iter(self.audit(limit=1)), None)
 
     def _all(self, statement: Select[RowT]) -> list[RowT]:
-        with Session(self.engine) as session:
+        with Session(self.single) as session:
             return list(session.scalars(statement))

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from presagio.toolkit.log import Log
 from presagio.webhook import archive
 from presagio.webhook.chain import REMOVED
-from presagio.webhook.ledger import ORCHESTRATOR, Ledger, Row
+from presagio.webhook.ledger import ORCHESTRATOR, Ledger
+from presagio.webhook.page import Row
 from presagio.webhook.tables import Audit, Member, Message, Notification, Remediation, Spending, Trial
 
 EVERY = 3600.0

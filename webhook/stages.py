@@ -40,5 +40,14 @@ STAGES: Mapping[State, Stage] = {
 WATCHES = frozenset({State.SETTLING, State.VERIFYING, State.HOLDDOWN})
 """States in which nothing is done but to look. Prometheus remembers: what is looked at later is seen as well."""
 
-ASKS = frozenset({State.EVALUATING, State.AWAITING_APPROVAL, State.SETTLING, State.VERIFYING, State.CLOSED})
-"""States whose stages ask Prometheus or the target, and take nothing that another might want."""
+ASKS = frozenset(
+    {
+        State.RECEIVED,
+        State.EVALUATING,
+        State.AWAITING_APPROVAL,
+        State.SETTLING,
+        State.VERIFYING,
+        State.CLOSED,
+    }
+)
+"""States whose stages ask Prometheus, Alertmanager or the target. What they want is compared afterwards."""

@@ -23,13 +23,14 @@ class Standing:
         self.records = records
         self._switches: dict[str, Switch] | None = None
         self._alerting: int | None = None
+        self._count: dict[str | None, int] = {}
         self._spent: dict[_Place, float | None] = {}
         self._promised: Counter[str | None] = Counter()
 
     def begin(self) -> None:
         """Begin a step, or what was decided is written now: forget."""
         self._switches = self._alerting = None
-        self._spent = {}
+        self._count, self._spent = {}, {}
         self._promised = Counter()
 
     def promise(self, budget: Budget) -> None:
@@ -50,6 +51,10 @@ class Standing:
 
     def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
         """Return when the `most`-th newest remediation was let to act later than `since`; None if they are fewer."""
+        if policy not in self._count:
+            self._count[policy] = self.records.count_spent(since, policy)
+        if self._count[policy] + self._promised[policy] < most:
+            return None
         left = most - self._promised[policy]
         if left <= 0:
             return since + HOUR

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Double, Integer, Select, bindparam, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Double, Integer, Select, bindparam, func, literal, or_, select
+from sqlalchemy.orm import Session, aliased, outerjoin
 
 from presagio.webhook.policy import Mode
 from presagio.webhook.states import Outcome, State
@@ -60,20 +60,34 @@ _PLACES = {
     False: _PLACE.offset(_SPENT).limit(1),
     True: _PLACE.where(Spending.policy == bindparam("policy")).offset(_SPENT).limit(1),
 }
+_COUNT = select(func.count()).where(Spending.spent_at > _SINCE)
+_COUNTS = {False: _COUNT, True: _COUNT.where(Spending.policy == bindparam("policy"))}
 _LAST_ACTED = select(func.max(Remediation.acted_at)).where(
     Remediation.service_id == bindparam("service_id"), Remediation.id != bindparam("but")
 )
 LAST_ACTS = {True: _LAST_ACTED, False: _LAST_ACTED.where(Remediation.mode != Mode.DRY_RUN)}
 _SAME = (Member.fingerprint == bindparam("fingerprint"), Member.starts_at == bindparam("starts_at"))
-OWNER = select(Remediation).where(Remediation.owns == bindparam("target"))
-WITH_A_PERSON = (
+_WITH_A_PERSON = (
     select(Member.remediation_id)
     .join(Remediation, Remediation.id == Member.remediation_id)
     .where(*_SAME, or_(Remediation.state == State.ESCALATED, Remediation.outcome == Outcome.REFUSED))
     .limit(1)
 )
-MEMBER = select(Member.id).where(*_SAME, Member.remediation_id == bindparam("owner")).limit(1)
+_OWNER = aliased(Remediation)
+_MEMBER = select(Member.id).where(*_SAME, Member.remediation_id == _OWNER.id)
+_ALWAYS = select(literal(1).label("one")).subquery()
+OWNERSHIP = select(
+    _OWNER.id, _OWNER.state, _OWNER.policy, _OWNER.deadline, _MEMBER.exists(), _WITH_A_PERSON.scalar_subquery()
+).select_from(outerjoin(_ALWAYS, _OWNER, _OWNER.owns == bindparam("target")))
+"""One row, whether or not somebody owns the target."""
+
 ALERTING = select(func.count(func.distinct(Remediation.service_id))).where(Remediation.finished_at.is_(None))
+
+
+def count_spent(connection: Connection, since: float, policy: str | None) -> int:
+    """Return how many remediations, of one policy or of all, were let to act later than `since`."""
+    known = {} if policy is None else {"policy": policy}
+    return connection.scalar(_COUNTS[policy is not None], {"since": since, **known}) or 0
 
 
 def place_taken(connection: Connection, since: float, policy: str | None, most: int) -> float | None:

@@ -166,7 +166,7 @@ class TestMove:
     def test_a_stay_counts_as_a_revision(self, ledger: Ledger, engine: Engine) -> None:
         (case,) = arrive(ledger, "f")
         case = ledger.move(case, evaluating(), 1001.0)
-        stayed = ledger.stay(case, Stay(1031.0, {"samples": [{"value": float("nan")}]}))
+        (stayed,) = ledger.write([(case, Stay(1031.0, {"samples": [{"value": float("nan")}]}))], 1000.0)
         assert (stayed.revision, stayed.not_before, stayed.samples) == (3, 1031.0, [{"value": "nan"}])
         with pytest.raises(ConflictError):
             ledger.move(case, Move(State.PLANNED, Reason.CLEARED), 1002.0)
@@ -373,8 +373,7 @@ class TestRecords:
     def test_next_due_is_the_nearest_timer_or_deadline(self, ledger: Ledger, records: Records) -> None:
         assert records.next_due() is None
         first, second = arrive(ledger, "f", "g")
-        ledger.stay(first, Stay(5000.0))
-        ledger.stay(second, Stay(9000.0))
+        ledger.write([(first, Stay(5000.0)), (second, Stay(9000.0))], 1000.0)
         assert records.next_due() == first.deadline == 4600.0
         assert records.next_due(Without([first.id, second.id])) is None
 
