@@ -117,10 +117,13 @@ def _take_lease(page: Page, case: Remediation, now: float) -> None:
 
 def _check_switch(page: Page) -> None:
     """Raise ConflictError while acting is paused: said in the transaction, so that no attempt slips through."""
+    if page.may_act:
+        return
     # Locked, so that with PostgreSQL, too, a pause comes before an attempt or after it, never in between.
     pause = page.connection.execute(_PAUSE, {"name": PAUSE}).one_or_none()
     if pause is not None and pause.on:
         raise ConflictError(f"acting was paused by {pause.who!r}")
+    page.may_act = True
 
 
 def _spend(page: Page, case: Remediation, budget: Budget, now: float) -> None:

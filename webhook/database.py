@@ -51,10 +51,7 @@ def open_sqlite(path: Path, patience: float = 5.0) -> Engine:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = made(f"sqlite:///{path}", connect_args={"timeout": patience})
-    event.listen(engine, "connect", _on_connect)
-    turns = Turns(patience)
-    event.listen(engine, "begin", turns.begin)
-    event.listen(engine, "checkin", turns.end)
+    take_turns(engine, patience)
     with schema.trusted(engine, repr(str(path))):
         schema.prepare(engine)
         _write_ahead(engine)
@@ -88,11 +85,19 @@ def _on_connect(connection: Any, _: object) -> None:
     cursor.close()
 
 
-class Turns:
-    """Lets the writers of this process write one after another, each as soon as the one before is done.
+def take_turns(engine: Engine, patience: float) -> None:
+    """Let the writers of this process write one after another, each as soon as the one before is done.
 
-    SQLite has them look again after a sleep that grows to 100 ms; for those of other processes it still does.
+    patience: seconds that one waits for the others.
     """
+    turns = _Turns(patience)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", turns.begin)
+    event.listen(engine, "checkin", turns.end)
+
+
+class _Turns:
+    """Who writes. SQLite itself has the others look again after a sleep that grows to 100 ms."""
 
     def __init__(self, patience: float) -> None:
         self.patience = patience
@@ -101,11 +106,12 @@ class Turns:
     def begin(self, connection: Connection) -> None:
         """Begin a transaction. A writer takes its place at once: a read that turns into a write may be too late."""
         begin = connection.get_execution_options().get("presagio_begin", _WRITE)
-        if begin == _WRITE and self._pen.acquire(timeout=self.patience):
-            connection.info[_HOLDS] = True
+        place = connection.connection.record_info  # in the pool: a connection that is lost takes its own info along
+        if begin == _WRITE and place is not None and self._pen.acquire(timeout=self.patience):
+            place[_HOLDS] = True
         connection.exec_driver_sql(begin)
 
     def end(self, _: object, record: ConnectionPoolEntry) -> None:
         """Let the next writer begin: the connection was given back."""
-        if record.info.pop(_HOLDS, False):
+        if record.record_info and record.record_info.pop(_HOLDS, False):
             self._pen.release()

@@ -51,6 +51,8 @@ class Page:
     key: bytes
     seq: int
     seal: str
+    may_act: bool = False
+    """Whether the pause was looked at, and locked, in this transaction, and is off."""
     _rows: list[_Values] = field(default_factory=list)
     _changes: dict[tuple[str, ...], list[_Values]] = field(default_factory=dict)
     _later: dict[Executable, list[_Values]] = field(default_factory=dict)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, event, make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from presagio.toolkit.secrets import Secret, SecretError
 from presagio.webhook import schema
@@ -16,6 +19,10 @@ from presagio.webhook.errors import LedgerError
 
 _IDLE = 60_000
 """Milliseconds after which the server ends a transaction whose webhook is silent: others may be waiting for it."""
+
+_USED = "presagio_used"
+_FRESH = 5.0
+"""Seconds for which a connection that worked is taken to work."""
 
 # What was answered with 200 survives a crash of the server, unless the server's own setting is stricter still.
 _DURABLE = """
@@ -32,8 +39,10 @@ def open_postgresql(url: str, password_file: Path | None = None, patience: float
     if find_spec("psycopg") is None:
         raise LedgerError("a ledger in PostgreSQL needs the library psycopg; pip install presagio[postgres]")
     address = make_url(url).set(drivername=f"{POSTGRESQL}+psycopg")
-    engine = made(address, pool_pre_ping=True, pool_timeout=patience, connect_args=_how(address, patience))
+    engine = made(address, pool_timeout=patience, connect_args=_how(address, patience))
     event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "checkin", _on_checkin)
+    event.listen(engine, "checkout", _on_checkout)
     if password_file is not None:
         event.listen(engine, "do_connect", _with_password(password_file))
     with schema.trusted(engine, repr(address.render_as_string())):
@@ -54,6 +63,21 @@ def _how(address: URL, patience: float) -> dict[str, Any]:
 def _on_connect(connection: Any, _: object) -> None:
     connection.execute(_DURABLE)
     connection.commit()
+
+
+def _on_checkin(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _on_checkout(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Try a connection that was not used for a while: it may have been cut. Trying each would double the journeys."""
+    if time.monotonic() - record.info.get(_USED, float("-inf")) < _FRESH:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except connection.Error as error:
+        raise DisconnectionError(str(error)) from error  # the pool makes another
 
 
 def _with_password(path: Path) -> Callable[..., None]:

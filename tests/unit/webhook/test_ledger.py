@@ -101,6 +101,25 @@ class TestInbox:
         ledger.open([(inbox.waiting()[0], [Arrival("f", 0.0, {})])], 2.0)
         assert inbox.backlog() == 1
 
+    def test_there_is_room_as_far_as_is_known(self, inbox: Inbox, ledger: Ledger) -> None:
+        assert inbox.has_room(5, most=5, now=1.0)
+        inbox.store("x", 3, "a", 1.0)
+        assert inbox.has_room(2, most=5, now=1.5)
+        assert not inbox.has_room(3, most=5, now=1.5)
+
+    def test_nobody_is_turned_away_before_all_are_counted_anew(self, inbox: Inbox, ledger: Ledger) -> None:
+        assert inbox.has_room(1, most=5, now=1.0)
+        inbox.store("x", 3, "a", 1.0)
+        ledger.open([(inbox.waiting()[0], [])], 1.0)
+        assert inbox.has_room(5, most=5, now=1.5)
+
+    @pytest.mark.parametrize("later", [2.5, -3600.0])
+    def test_what_another_replica_stored_is_known_after_a_second(self, engine: Engine, later: float) -> None:
+        ours, theirs = Inbox(engine), Inbox(engine)
+        assert ours.has_room(1, most=5, now=1.0)
+        theirs.store("x", 5, "a", 1.0)
+        assert not ours.has_room(1, most=5, now=later)
+
     def test_a_notification_is_opened_once(self, inbox: Inbox, ledger: Ledger) -> None:
         inbox.store("x", 1, "a", 1.0)
         waiting = inbox.waiting()[0]

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from presagio.actions.base import ActionClass, Evidence, NotAppliedError, Plan, PlanError, Probe, UnknownOutcomeError
 from presagio.toolkit.errors import PluginError
 from presagio.toolkit.prometheus import Vector
+from presagio.webhook.guard_config import FleetGuards, Storm
 from presagio.webhook.states import TRANSITIONS, Outcome, Reason, State
 from presagio.webhook.timers import Timers
 from presagio.webhook.tools import plan_of
@@ -577,6 +578,39 @@ class TestCrash:
         world.restart()
         world.run()
         assert (world.case().state, world.case().reason) == (State.ESCALATED, Reason.DEADLINE)
+
+
+class TestOrder:
+    """What is to be done comes before what is only watched."""
+
+    def test_an_alert_does_not_wait_for_all_that_are_watched(self, world: World) -> None:
+        world.fleet = FleetGuards(max_per_hour=100, storm=Storm(least=100))
+        world.use(policy(guards={"cooldown": "0", "max_per_hour": 100}))
+        for number in range(20):
+            world.fire(f"f{number}", service_id=f"s{number}")
+        world.run(60.0)
+        assert [len(world.case(number).samples or ()) for number in range(1, 21)] == [1] * 20
+        world.clock.advance(30.0)
+        world.fire("late", service_id="late")
+        world.machine.step(world.clock.now)
+        assert world.fix.effects[20:] == [world.case(21).attempt_id]
+        looked = [len(world.case(number).samples or ()) for number in range(1, 21)]
+        assert sorted(looked) == [1] * 12 + [2] * 8
+        world.run()
+        assert [len(world.case(number).samples or ()) for number in range(1, 21)] == [2] * 20
+
+    def test_who_is_watched_has_his_turn_while_alerts_come(self, world: World) -> None:
+        world.fleet = FleetGuards(max_per_hour=1000, storm=Storm(least=1000))
+        world.use(policy(guards={"cooldown": "0", "max_per_hour": 1000}))
+        world.prometheus.good = True
+        world.fire("first", service_id="first")
+        world.run()
+        for number in range(40):
+            world.clock.advance(5.0)
+            for other in range(10):
+                world.fire(f"f{number}-{other}", service_id=f"s{number}-{other}")
+            world.machine.step(world.clock.now)
+        assert world.case(1).state is State.HOLDDOWN
 
 
 class TestVerification:
