@@ -14,10 +14,8 @@ from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.tables import Remediation
 
 _FRESH_SECONDS = 2.0
-_FEW = 5
-"""Alerts in a step that Alertmanager is asked about one by one, at least; then all at once, which it has to write."""
-_PART = 100
-"""It is asked about one by one up to this part of what it held when it last told of all."""
+_FEW = 8
+"""Alerts in a step that Alertmanager is asked about one by one; then all at once, which takes it as long as nine."""
 _REMEMBERED = 1000
 _SHOWN = 5
 _DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
@@ -89,7 +87,7 @@ class Questions:
         with self._lock:
             heard = self._heard(case, now)
             self._asked += heard is None
-            labels = case.alert.get("labels") if self._asked <= self._few() else None
+            labels = case.alert.get("labels") if self._asked <= _FEW else None
             if heard is None and not labels:
                 heard = self._all = self._ask(None, now)  # the others wait for it, and need not ask
         if heard is None:
@@ -101,9 +99,6 @@ class Questions:
             raise self._unanswered
         known = (self._all, self._one.get(case.fingerprint))
         return next((one for one in known if one and self._fresh(one, case.created_at, now)), None)
-
-    def _few(self) -> int:
-        return max(_FEW, len(self._all.active) // _PART if self._all else 0)
 
     def _fresh(self, heard: Heard, since: float, now: float) -> bool:
         """Return whether an answer still counts; one from before we heard of the alert could not know it."""
