@@ -8,18 +8,19 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from servers import Alertmanager, Process, Prometheus, answers_http, free_port, scrape
+from servers import Alertmanager, Process, Prometheus, Queryable, answers_http, free_port, scrape
 
 from presagio.webhook.states import State
 
 KEY = "a-key-for-tests"
 CONFIG = """
-prometheus: {{url: "{prometheus}"}}
+prometheus: {{url: "{prometheus}", kind: {kind}}}
 alertmanager: {{url: "{alertmanager}"}}
 api: {{api_key: "{key} alice read,operate,approve"}}
 external_url: http://presagio.test
@@ -149,7 +150,7 @@ ACTION_POLICIES = {
 class Town:
     """Everything: services, Prometheus, Alertmanager and the webhook."""
 
-    def __init__(self, fleet: Fleet, prometheus: Prometheus, alertmanager: Alertmanager, webhook: Webhook) -> None:
+    def __init__(self, fleet: Fleet, prometheus: Queryable, alertmanager: Alertmanager, webhook: Webhook) -> None:
         self.fleet = fleet
         self.prometheus = prometheus
         self.alertmanager = alertmanager
@@ -164,11 +165,19 @@ class Town:
         self.alertmanager.send([{"labels": {"alertname": "Leak", "service_id": name}} for name in names])
 
 
+Source = Callable[[Path, Sequence[Mapping[str, Any]]], Queryable]
+"""Makes, in a folder, what scrapes some jobs and answers as Prometheus does."""
+
+
 def town(stack: ExitStack, folder: Path, binaries: tuple[Path, Path], **settings: Any) -> Town:
+    return town_around(lambda home, jobs: Prometheus(binaries[0], home, jobs), stack, folder, binaries[1], **settings)
+
+
+def town_around(source: Source, stack: ExitStack, folder: Path, alertmanager_binary: Path, **settings: Any) -> Town:
     fleet, port = Fleet(folder), free_port()
     stack.callback(fleet.server.server_close)
     stack.callback(fleet.server.shutdown)
-    prometheus = stack.enter_context(Prometheus(binaries[0], folder / "prometheus", [scrape("fleet", fleet.address)]))
+    prometheus = stack.enter_context(source(folder / "prometheus", [scrape("fleet", fleet.address)]))
     receiver = {
         "url": f"http://127.0.0.1:{port}/api/v1/alerts",
         "http_config": {"authorization": {"type": "Bearer", "credentials": KEY}},
@@ -177,12 +186,13 @@ def town(stack: ExitStack, folder: Path, binaries: tuple[Path, Path], **settings
         "receiver": "presagio", "group_by": ["alertname", "service_id"], "group_wait": "0s", "group_interval": "1s",
     }  # fmt: skip
     config = {"route": route, "receivers": [{"name": "presagio", "webhook_configs": [receiver]}]}
-    alertmanager = stack.enter_context(Alertmanager(binaries[1], folder / "alertmanager", config))
+    alertmanager = stack.enter_context(Alertmanager(alertmanager_binary, folder / "alertmanager", config))
     script = folder / "restart.py"
     script.write_text(SCRIPT)
     values: dict[str, Any] = {"mode": "auto", "seconds": 0, "hold": "1s", "ledger": "{}", **settings}
     values |= {
         "prometheus": prometheus.url,
+        "kind": prometheus.kind,
         "alertmanager": alertmanager.url,
         "script": script,
         "fleet": fleet.folder,
