@@ -73,6 +73,10 @@ def connected(to: PostgresDestination) -> Iterator[PostgresServer]:
             password=password,
             connect_timeout=max(2, round(to.timeout)),
             tcp_user_timeout=milliseconds,
+            # a server that vanished while its answer was waited for
+            keepalives_idle=max(1, round(to.timeout)),
+            keepalives_interval=max(1, round(to.timeout)),
+            keepalives_count=3,
             options=f"-c statement_timeout={milliseconds}",
             application_name="presagio",
             client_encoding="utf8",

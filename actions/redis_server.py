@@ -83,9 +83,13 @@ def connected(to: Destination) -> Iterator[RedisServer]:
         yield RedisServer(client, to.address)
 
 
+# the server's words, and those that the library puts in their place
+_UNKNOWN_USER = ("WRONGPASS", "NOAUTH", "invalid username-password", "Authentication required")
+
+
 def _reason(error: Exception) -> str:
     text = str(error) or type(error).__name__
-    if "WRONGPASS" in text or "NOAUTH" in text or "invalid username-password" in text:
+    if any(words in text for words in _UNKNOWN_USER):
         return f"{text}; see `user` and `password_file`"
     if "NOPERM" in text or "has no permissions" in text:
         return f"{text}; grant it with ACL SETUSER"

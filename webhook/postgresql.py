@@ -56,6 +56,9 @@ def _how(address: URL, patience: float) -> dict[str, Any]:
     options = [str(address.query.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())]
     return {
         "connect_timeout": max(2, round(patience)), "tcp_user_timeout": 2 * milliseconds,
+        # a server that vanished while its answer was waited for
+        "keepalives_idle": max(1, round(patience)), "keepalives_interval": max(1, round(patience)),
+        "keepalives_count": 3,
         "application_name": "presagio", "client_encoding": "utf8", "options": " ".join(options).strip(),
     }  # fmt: skip
 
