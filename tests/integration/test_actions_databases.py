@@ -148,7 +148,7 @@ def test_redis_by_tls_and_password(redis: EncryptedRedis, certificates: tuple[Pa
 
 
 def test_a_wrong_password_of_redis_is_told(redis: EncryptedRedis, password: Path) -> None:
-    assert purge(redis.address, password_file=password)
+    assert purge(redis.address, password_file=password).action == "redis.purge_memory"
     password.write_text("wrong\n")
     with pytest.raises(NotAppliedError, match="see `user` and `password_file`"):
         purge(redis.address, password_file=password)
