@@ -24,7 +24,7 @@ MOST = 2000
 """Rows that are read, and so series at most; with the default budget a day has 720 actions and as many outcomes."""
 
 _SINCE = bindparam("since", type_=Double)
-_NEWEST = (
+NEWEST = (
     select(
         Audit.seq, Audit.time, Audit.remediation_id, Audit.target, Audit.facts,
         Remediation.service_id, Remediation.policy,
@@ -35,6 +35,7 @@ _NEWEST = (
     .order_by(Audit.time.desc())
     .limit(bindparam("most", type_=Integer))
 )  # fmt: skip
+"""The rows of acts; index audit_acts finds them."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Act:
 def acts(engine: Engine, now: float, most: int = MOST) -> dict[Act, float]:
     """Return when each act of the last day last happened, in Unix seconds. Raises SQLAlchemyError."""
     with single(engine).connect() as connection:
-        rows = connection.execute(_NEWEST, {"since": now - KEPT, "most": most}).all()
+        rows = connection.execute(NEWEST, {"since": now - KEPT, "most": most}).all()
     return latest(rows)
 
 
