@@ -58,18 +58,23 @@ def acts(engine: Engine, now: float, most: int = MOST) -> dict[Act, float]:
 def latest(rows: Iterable[Any]) -> dict[Act, float]:
     """Return when each act last happened; an outcome is that of the attempt before it."""
     found: dict[Act, float] = {}
-    attempts: dict[int, Act] = {}
+    attempts: dict[int, Act | None] = {}
     for row in sorted(rows, key=attrgetter("seq")):
-        if row.target == State.INTENT:
-            attempts[row.remediation_id] = act = _attempt(row)
-        elif row.remediation_id in attempts:
-            act = replace(attempts[row.remediation_id], outcome=row.target)
-        else:
-            continue
-        found[act] = row.time
+        begins = row.target == State.INTENT
+        if begins:
+            attempts[row.remediation_id] = _attempt(row)
+        act = attempts.get(row.remediation_id)
+        if act is not None:
+            found[act if begins else replace(act, outcome=row.target)] = row.time
     return found
 
 
-def _attempt(row: Any) -> Act:
+def _attempt(row: Any) -> Act | None:
+    """Return what was tried; None if its row was edited: the chain tells that, and must not lose its metrics page."""
+    try:
+        action = json.loads(row.facts)["action"]
+    except (ValueError, TypeError, KeyError):
+        return None
     # the policy that has acted goes on alone, so that the remediation's is that of each of its attempts
-    return Act(row.service_id, row.policy, json.loads(row.facts)["action"])
+    known = row.service_id, row.policy, action
+    return Act(*known) if all(isinstance(one, str) for one in known) else None

@@ -156,9 +156,7 @@ class LedgerCollector(Collector):
     policies, max_per_hour: whose budgets are told of, and the budget of all of them together.
     """
 
-    def __init__(
-        self, records: Records, clock: Clock, policies: Iterable[Policy], max_per_hour: int
-    ) -> None:  # fmt: skip
+    def __init__(self, records: Records, clock: Clock, policies: Iterable[Policy], max_per_hour: int) -> None:
         self.records = records
         self.clock = clock
         self.budgets = {policy.name: policy.guards.max_per_hour for policy in policies}
@@ -195,7 +193,7 @@ class LedgerCollector(Collector):
             "presagio_remediation_budget_remaining",
             "Remediations that the policy may let act now, before its budget of an hour is spent.",
             labels=["policy"],
-        )  # fmt: skip
+        )
         for name, most in self.budgets.items():
             each.add_metric([name], max(0, most - spent.get(name, 0)))
         yield each

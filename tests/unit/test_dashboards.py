@@ -147,6 +147,15 @@ class TestEveryDashboard:
         assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+def test_an_event_whose_value_is_its_moment_is_drawn_there() -> None:
+    """Grafana takes values for moments in milliseconds, and only if it is told so."""
+    events = BOARDS["presagio-service.json"]["annotations"]["list"]
+    moments = {event["name"] for event in events if "_timestamp_seconds" in event["expr"]}
+    assert moments == {"Remediations", "Outcomes of remediations"}
+    assert {event["name"] for event in events if event["useValueForTime"]} == moments
+    assert {event["name"] for event in events if "* 1000 >= $__from" in event["expr"]} == moments
+
+
 def test_thresholds_are_read_from_rules_with_something_to_fall_back_on() -> None:
     text = json.dumps(list(BOARDS.values()))
     for name, value in (("anomaly_score", "0.6"), ("failure_probability", "0.5")):

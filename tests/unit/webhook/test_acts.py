@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_world import START, World, policy
 from sqlalchemy import Engine, event, insert
 
 from presagio.actions.base import PlanError
-from presagio.webhook.acts import KEPT, Act, acts
+from presagio.webhook.acts import KEPT, Act, acts, latest
 from presagio.webhook.database import open_sqlite
 from presagio.webhook.records import Records
 from presagio.webhook.tables import Audit, Remediation, Spending
 
 LADDER = policy(actions=[{"fix": {}}, {"other": {}}])
+FACTS = '{"action":"fix"}'
 FIXED = Act("shop", "restart", "fix")
 OTHER = Act("shop", "restart", "other")
 
@@ -95,6 +97,20 @@ class TestActs:
         assert {act.service_id for act in acts(world.engine, world.clock.now, most=2)} == {"3", "4"}
 
 
+@pytest.mark.parametrize(
+    ("facts", "service_id"), [("{", "shop"), ("[]", "shop"), ("{}", "shop"), ('{"action":1}', "shop"), (FACTS, None)]
+)
+def test_a_row_that_was_edited_is_left_out_with_what_came_of_it(facts: str, service_id: str | None) -> None:
+    def row(seq: int, remediation: int, target: str, facts: str, service_id: str | None) -> object:
+        return SimpleNamespace(
+            seq=seq, time=START + seq, remediation_id=remediation, target=target, facts=facts,
+            service_id=service_id, policy="restart",
+        )  # fmt: skip
+
+    rows = [row(1, 1, "intent", facts, service_id), row(2, 1, "verified", "{}", service_id)]
+    assert latest([*rows, row(3, 2, "intent", FACTS, "shop")]) == {FIXED: START + 3}
+
+
 def test_on_the_page_they_are_series(world: World) -> None:
     world.prometheus.good = True
     world.fire()
@@ -132,7 +148,7 @@ def filled(path: Path, long_ago: int, of_late: int = 50) -> Engine:
     ]  # fmt: skip
     rows = [
         {"seq": 3 * number + place, "time": at, "remediation_id": number, "target": target,
-         "facts": '{"action":"fix"}',
+         "facts": FACTS,
          **dict.fromkeys(("source", "reason", "who", "previous", "hmac"), "")}
         for number, at in enumerate(moments, 1)
         for place, target in enumerate(("planned", "intent", "verified"))
