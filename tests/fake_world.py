@@ -248,7 +248,7 @@ class World:
         self.claims: Claims = self.records
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.policies)
-        self.registry.register(LedgerCollector(self.records, self.clock))
+        self.registry.register(LedgerCollector(self.records, self.clock, self.policies, self.fleet.max_per_hour))
         self.use(*self.policies)
         self.courier = Courier(self.ledger, self.records, self.alertmanager, get_log("courier"), URL)
 

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from presagio.toolkit.clock import Clock
+from presagio.webhook.acts import Act, acts
 from presagio.webhook.moves import Move
 from presagio.webhook.observation import Found
 from presagio.webhook.payload import Notification
@@ -20,6 +21,7 @@ from presagio.webhook.policy import Policy
 from presagio.webhook.queues import Queue, Waiting
 from presagio.webhook.queues import waiting as queues_of
 from presagio.webhook.records import FREEZE, PAUSE, Records
+from presagio.webhook.statements import HOUR
 from presagio.webhook.states import BLOCKING, DROPPING, TERMINAL, Outcome, Reason, State
 from presagio.webhook.tables import Remediation
 
@@ -149,11 +151,16 @@ class Metrics:
 
 
 class LedgerCollector(Collector):
-    """What the ledger says at the moment of the scrape: remediations by state, queues, the pause, the chain's end."""
+    """What the ledger says at the moment of the scrape: what is live, waits, was done, is left, is paused; its end.
 
-    def __init__(self, records: Records, clock: Clock) -> None:
+    policies, max_per_hour: whose budgets are told of, and the budget of all of them together.
+    """
+
+    def __init__(self, records: Records, clock: Clock, policies: Iterable[Policy], max_per_hour: int) -> None:
         self.records = records
         self.clock = clock
+        self.budgets = {policy.name: policy.guards.max_per_hour for policy in policies}
+        self.max_per_hour = max_per_hour
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering must not ask the ledger."""
@@ -161,20 +168,38 @@ class LedgerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; none of them while the ledger cannot be read, so that the page stays."""
+        now = self.clock.time()
         try:
             counts, head, switches = self.records.counts(), self.records.head(), self.records.switches()
-            queues = queues_of(self.records.engine)
+            queues, done = queues_of(self.records.engine), acts(self.records.engine, now)
+            spent = self.records.spent_each(now - HOUR)
         except SQLAlchemyError:
             return
         states = GaugeMetricFamily("presagio_remediations", "Live remediations by state.", labels=["state"])
         for state, count in counts.items():
             states.add_metric([state.value], count)
         yield states
-        yield from _queues(queues, self.clock.time())
+        yield from _queues(queues, now)
+        yield from _acts(done)
+        yield from self._left(spent)
         for name, switch, text in _SWITCHES:
             yield GaugeMetricFamily(name, text, float(switch in switches))
         text = "The last row of the ledger: keep it elsewhere and nobody can shorten the ledger unseen."
         yield InfoMetricFamily("presagio_ledger_head", text, value={"seq": str(head.seq), "hash": head.hmac})
+
+    def _left(self, spent: Mapping[str, int]) -> Iterator[Metric]:
+        """Yield what the budgets leave. That of all is a metric of its own, so that a sum counts nothing twice."""
+        each = GaugeMetricFamily(
+            "presagio_remediation_budget_remaining",
+            "Remediations that the policy may let act now, before its budget of an hour is spent.",
+            labels=["policy"],
+        )
+        for name, most in self.budgets.items():
+            each.add_metric([name], max(0, most - spent.get(name, 0)))
+        yield each
+        text = "Remediations that all policies together may let act now, before their budget of an hour is spent."
+        left = max(0, self.max_per_hour - sum(spent.values()))
+        yield GaugeMetricFamily("presagio_remediation_fleet_budget_remaining", text, left)
 
 
 def _queues(queues: Mapping[Queue, Waiting], now: float) -> Iterator[Metric]:
@@ -186,3 +211,23 @@ def _queues(queues: Mapping[Queue, Waiting], now: float) -> Iterator[Metric]:
         lengths.add_metric([queue.value], found.length)
         waits.add_metric([queue.value], found.seconds(now))
     yield from (lengths, waits)
+
+
+def _acts(done: Mapping[Act, float]) -> Iterator[Metric]:
+    labels = ["service_id", "policy", "action"]
+    actions = GaugeMetricFamily(
+        "presagio_remediation_last_action_timestamp_seconds",
+        "Unix time when a remediation last did this to the service, of the last day; no dry run does.", labels=labels,
+    )  # fmt: skip
+    outcomes = GaugeMetricFamily(
+        "presagio_remediation_last_outcome_timestamp_seconds",
+        "Unix time when this last came of what a remediation had done to the service, of the last day.",
+        labels=[*labels, "outcome"],
+    )
+    for act, moment in done.items():
+        known = [act.service_id, act.policy, act.action]
+        if act.outcome is None:
+            actions.add_metric(known, moment)
+        else:
+            outcomes.add_metric([*known, act.outcome], moment)
+    yield from (actions, outcomes)

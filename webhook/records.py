@@ -16,6 +16,7 @@ from presagio.webhook.statements import (
     LAST_ACTS,
     NOTHING,
     OWNERSHIP,
+    SPENT,
     Without,
     count_spent,
     first_due,
@@ -172,6 +173,11 @@ class Records:
     def spent(self, since: float, policy: str | None = None) -> list[float]:
         """Return when remediations, of one policy or of all, were let to act later than `since`, the oldest first."""
         return self._all(spent_since(since, policy).order_by(Spending.spent_at))
+
+    def spent_each(self, since: float) -> dict[str, int]:
+        """Return how many remediations each policy let act later than `since`; without those that let none."""
+        with self.single.connect() as connection:
+            return dict(connection.execute(SPENT, {"since": since}).all())
 
     def alerting(self) -> int:
         """Return how many services have a live remediation."""

@@ -62,6 +62,9 @@ _PLACES = {
 }
 _COUNT = select(func.count()).where(Spending.spent_at > _SINCE)
 _COUNTS = {False: _COUNT, True: _COUNT.where(Spending.policy == bindparam("policy"))}
+SPENT = select(Spending.policy, func.count()).where(Spending.spent_at > _SINCE).group_by(Spending.policy)
+"""A row for each policy that let one act."""
+
 _LAST_ACTED = select(func.max(Remediation.acted_at)).where(
     Remediation.service_id == bindparam("service_id"), Remediation.id != bindparam("but")
 )

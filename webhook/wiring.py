@@ -101,7 +101,7 @@ def build(config: WebhookConfig, storage: Path, registry: CollectorRegistry, clo
     secret = key(config, storage)
     engine = ledger(config, storage)
     records, metrics = Records(engine), Metrics(registry, config.policies)
-    registry.register(LedgerCollector(records, clock))
+    registry.register(LedgerCollector(records, clock, config.policies, config.guards.max_per_hour))
     chain.check_key(records.last_row(), secret)
     news = threading.Event()
     inbox, writer = Inbox(engine, news.set), Ledger(engine, secret, config.timers.evaluation_deadline)

@@ -33,6 +33,7 @@ class Window:
         return {
             "__range": f"{round(self.end - self.begin)}s", "__rate_interval": f"{rate:.0f}s",
             "__interval": f"{self.step:.0f}s", "__interval_ms": f"{self.step * 1000:.0f}",
+            "__from": f"{self.begin * 1000:.0f}",
         }  # fmt: skip
 
 
@@ -54,6 +55,13 @@ def events(
     built_in = {**window.built_in(), "__interval_ms": f"{step * 1000:.0f}"}
     query = panels.substituted(event["expr"], {**built_in, **values})
     return prometheus.query_range(query, window.begin, window.end, step)
+
+
+def moments(event: Mapping[str, Any], series: Mapping[str, Any]) -> list[float]:
+    """Return when one series of an annotation says that something happened, in Unix seconds."""
+    if event.get("useValueForTime"):
+        return sorted({float(value) / 1000 for _, value in series["values"]})
+    return [float(series["values"][0][0])]
 
 
 def options(

@@ -102,11 +102,18 @@ def services(*, several: bool = True) -> list[QueryVariable]:
 
 
 class Event(models.AnnotationQuery):
-    """An annotation from Prometheus. The SDK does not know these keys of the Prometheus data source: we add them."""
+    """An annotation from Prometheus. The SDK does not know these keys of the Prometheus data source: we add them.
 
-    def __init__(self, name: str, color: str, query: str, title: str, text: str, tags: str) -> None:
+    dated: the values tell when it was, in milliseconds; else it was when the samples were.
+    """
+
+    def __init__(
+        self, name: str, color: str, query: str, title: str, text: str, tags: str, *, dated: bool = False
+    ) -> None:
         super().__init__(name=name, datasource=SOURCE, icon_color=color, expr=query, built_in=None)
-        self.words: Mapping[str, str] = {"titleFormat": title, "textFormat": text, "tagKeys": tags, "step": "60s"}
+        self.words: Mapping[str, str | bool] = {
+            "titleFormat": title, "textFormat": text, "tagKeys": tags, "step": "60s", "useValueForTime": dated,
+        }  # fmt: skip
 
     def to_json(self) -> dict[str, object]:
         """Return what Grafana reads."""

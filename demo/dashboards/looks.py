@@ -71,6 +71,7 @@ LEGENDS = {
     "soft limit": _dashed("orange"),
     "as promised": _dashed("green"),
     "no better than a guess": _dashed("red"),
+    "all policies": _dashed("purple"),
     "has changed": _dashed("red"),
 }
 TIMES = ("time left", "perhaps in", "lead", "age", "longest")

@@ -10,6 +10,7 @@ EXAMPLES = {
     "job": ".*", "namespace": ".*", "service_id": "shop/checkout", "signal": "memory", "horizon": "1h",
     "policy": ".*",
     "__rate_interval": "1m", "__range": "1h", "__interval": "1m", "__interval_ms": "60000",
+    "__from": "1700000000000",
 }  # fmt: skip
 """A value for each variable, so that a query can be parsed."""
 

@@ -71,7 +71,8 @@ class Easel:
     def _events(self, board: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
         for event in board["annotations"]["list"]:
             for one in answers.events(self.prometheus, event, self.window, self.values):
-                yield float(one["values"][0][0]), figures.color(event["iconColor"])
+                for moment in answers.moments(event, one):
+                    yield moment, figures.color(event["iconColor"])
 
     def _panel(self, panel: Mapping[str, Any], events: list[tuple[float, str]]) -> Iterator[str]:
         at = panel["gridPos"]

@@ -102,9 +102,12 @@ EFFECT = [
 
 GUARDS = [
     graph(
-        "The last hour of each policy", "Remediations for which an action was chosen within an hour, dry runs too: "
-        "compare with max_per_hour of the policy's guards and of all.",
-        {"{{policy}}": f"sum by (policy) (increase(presagio_remediations_total{{{POLICY}}}[1h]))"}, stacked=True,
+        "What the budgets leave", "How many more remediations each policy, and all together, may let act within the "
+        "hour: max_per_hour without those of the last hour. At 0 they wait. Dry runs need none.",
+        {
+            "{{policy}}": f"min by (policy) (presagio_remediation_budget_remaining{{{POLICY}}})",
+            "all policies": f"min(presagio_remediation_fleet_budget_remaining{{{SERVER}}})",
+        },
     ).span(8),
     graph(
         "Why they had to wait", "Times that a remediation was blocked, by reason; budget: max_per_hour is used up.",

@@ -31,6 +31,12 @@ label_replace(
 )
 and on (namespace, deployment) presagio_anomaly_score{{{ONE}}}"""
 
+
+def _happened(metric: str, by: str) -> str:
+    """Return the moments that a metric tells, of those shown; replicas of the webhook all tell the same."""
+    return f"max by ({by}) ({metric}{{{WHOLE}}}) * 1000 >= $__from"
+
+
 EVENTS = [
     Event("Deploys", "blue", DEPLOYS, "deploy", "{{namespace}}/{{deployment}}: {{replicaset}}", "deployment"),
     Event(
@@ -38,9 +44,14 @@ EVENTS = [
         "{{alertname}}", "{{signal}}{{failure}}", "severity",
     ),
     Event(
-        "Remediations of all services", "purple",
-        "sum by (policy, action) (increase(presagio_remediations_total[1m])) > 0",
-        "{{action}}", "policy {{policy}}; of any service, the ledger tells of which", "policy",
+        "Remediations", "purple",
+        _happened("presagio_remediation_last_action_timestamp_seconds", "policy, action"),
+        "{{action}}", "policy {{policy}}", "policy", dated=True,
+    ),
+    Event(
+        "Outcomes of remediations", "purple",
+        _happened("presagio_remediation_last_outcome_timestamp_seconds", "policy, action, outcome"),
+        "{{outcome}}: {{action}}", "policy {{policy}}", "policy, outcome", dated=True,
     ),
 ]  # fmt: skip
 

@@ -21,6 +21,9 @@ from servers import Prometheus
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 VALUES = {**answers.LOOKED_AT, "horizon": "30s"}
 RECORD = "service_id_failure:presagio_failure_probability:max"
+EVENTS = BOARDS["presagio-service"]["annotations"]["list"]
+ACTED_UPON = {"Remediations": "shop/search", "Outcomes of remediations": "shop/search"}
+"""The service whose annotations are looked for, where it is not that which fails."""
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -91,18 +94,41 @@ def test_every_variable_offers_values(
     assert answers.options(prometheus, variable, window, VALUES)
 
 
-@pytest.mark.parametrize("event", BOARDS["presagio-service"]["annotations"]["list"], ids=lambda event: event["name"])
+def happened(prometheus: Prometheus, window: answers.Window, name: str, service: str) -> list[dict[str, Any]]:
+    """Return the series of an annotation of the Service dashboard."""
+    [event] = [one for one in EVENTS if one["name"] == name]
+    return answers.events(prometheus, event, window, {**VALUES, "service_id": service})
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["name"])
 def test_every_annotation_has_events(prometheus: Prometheus, window: answers.Window, event: dict[str, Any]) -> None:
-    found = answers.events(prometheus, event, window, VALUES)
+    service = ACTED_UPON.get(event["name"], VALUES["service_id"])
+    found = happened(prometheus, window, event["name"], service)
     assert found
+    moments = [moment for one in found for moment in answers.moments(event, one)]
+    assert all(window.begin <= moment <= window.end for moment in moments)
 
 
 def test_a_deploy_is_one_event_and_of_its_service_only(prometheus: Prometheus, window: answers.Window) -> None:
-    [deploys] = [one for one in BOARDS["presagio-service"]["annotations"]["list"] if one["name"] == "Deploys"]
-    [deploy] = answers.events(prometheus, deploys, window, VALUES)
+    [deploy] = happened(prometheus, window, "Deploys", "shop/checkout")
     assert deploy["metric"]["deployment"] == "checkout"
     assert len(deploy["values"]) == 1
-    assert not answers.events(prometheus, deploys, window, {**VALUES, "service_id": "shop/catalog"})
+    assert not happened(prometheus, window, "Deploys", "shop/catalog")
+
+
+def test_a_remediation_is_an_event_of_its_service_only_and_a_dry_run_is_none(
+    prometheus: Prometheus, window: answers.Window
+) -> None:
+    [search] = happened(prometheus, window, "Remediations", "shop/search")
+    [login] = happened(prometheus, window, "Remediations", "back/login")
+    assert (search["metric"]["policy"], login["metric"]["policy"]) == ("restart", "clear-cache")
+    assert not happened(prometheus, window, "Remediations", "back/stock")
+
+
+def test_what_came_of_a_remediation_is_an_event_of_its_own(prometheus: Prometheus, window: answers.Window) -> None:
+    for service, outcomes in {"shop/search": ["verified"], "back/login": ["escalated"], "back/stock": []}.items():
+        found = happened(prometheus, window, "Outcomes of remediations", service)
+        assert [one["metric"]["outcome"] for one in found] == outcomes
 
 
 def test_a_service_that_is_not_chosen_is_not_counted(prometheus: Prometheus, window: answers.Window) -> None:

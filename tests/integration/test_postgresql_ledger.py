@@ -1,5 +1,6 @@
 """The ledger in a real PostgreSQL: as durable and exact as in SQLite, and shared by several webhooks."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from fake_world import KEY, World, policy
+from fake_world import KEY, START, World, policy
 from servers import PostgresBinaries, PostgreSQL
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from presagio.toolkit.log import get_log
 from presagio.webhook import migrations
+from presagio.webhook.acts import KEPT, NEWEST, acts
 from presagio.webhook.database import made
 from presagio.webhook.errors import ConflictError, LedgerError
 from presagio.webhook.inbox import Inbox
@@ -177,6 +179,45 @@ class TestLedger:
             inbox.store("{2}", 1, "alertmanager", 1.0)
             assert [one.payload for one in inbox.waiting()] == ["{}", "{2}"]
             engine.dispose()
+
+
+class TestMetrics:
+    def test_acts_and_budgets_are_told_as_with_sqlite(self, database: Database, tmp_path: Path) -> None:
+        address = database()
+        world = World(tmp_path, policy(), database=lambda: open_postgresql(address))
+        world.prometheus.good = True
+        world.fire(service_id="shop/cart")
+        world.run(600.0)
+        labels = {"service_id": "shop/cart", "policy": "restart", "action": "fix"}
+        assert world.metric("remediation_last_action_timestamp_seconds", **labels) == START
+        verified = world.metric("remediation_last_outcome_timestamp_seconds", **labels, outcome="verified")
+        assert verified is not None
+        assert verified > START
+        assert world.metric("remediation_budget_remaining", policy="restart") == 5
+        assert world.metric("remediation_fleet_budget_remaining") == 29
+        world.clock.now = START + KEPT
+        assert acts(world.engine, world.clock.now) == {}
+        world.engine.dispose()
+
+    def test_acts_are_found_by_their_index_among_many_rows(self, engine: Engine) -> None:
+        """Rows as wide as real ones: those of narrow ones are sooner read one and all."""
+        number, alert = "from generate_series(1, 20000) n", json.dumps({"labels": "as wide as they are" * 50})
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "insert into remediations (id, state, reason, revision, created_at, entered_at, not_before, deadline,"
+                " fingerprint, starts_at, alert, rung, attempts, acted_at)"
+                f" select n, 'closed', 'hold_over', 1, n, n, n, n, 'f', n, '{alert}', 0, 1, n {number}"
+            )
+            for place, target in enumerate(("planned", "intent", "settling", "verified"), 1):
+                connection.exec_driver_sql(
+                    "insert into audit (seq, time, remediation_id, source, target, reason, who, facts, previous,"
+                    f" hmac) select 4 * n + {place}, n, n, '', '{target}', '', '', '{{}}', '', '' {number}"
+                )
+            connection.exec_driver_sql("analyze")
+            known = {"since": 19_900.0, "most": 2000}
+            plan = connection.exec_driver_sql(f"explain {NEWEST.compile(engine)}", known).scalars().all()
+        assert any("audit_acts" in line for line in plan), plan
+        assert not any("Seq Scan" in line for line in plan), plan
 
 
 class TestReplicas:

@@ -25,6 +25,7 @@ BY_OTHERS = {
     "kube_replicaset_created", "kube_replicaset_owner",  # kube-state-metrics
 }  # fmt: skip
 GRAFANA = {
+    "__from",
     "__range",
     "__rate_interval",
     "__interval_ms",
@@ -86,9 +87,9 @@ class TestEveryPanel:
                 assert one["id"] != "custom.fillBelowTo" or one["value"] in legends
 
     def test_rates_heed_the_scrape_interval(self, panel: dict[str, Any]) -> None:
-        """No window is written down where a graph chooses it; the hour is that of the guards' max_per_hour."""
+        """No window is written down where a graph chooses it."""
         windows = {one for target in panel["targets"] for one in re.findall(r"\[([^\]]+)\]", target["expr"])}
-        assert windows <= {"$__rate_interval", "$__range", "1h"}
+        assert windows <= {"$__rate_interval", "$__range"}
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -144,6 +145,15 @@ class TestEveryDashboard:
         file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
         answer = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
         assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_an_event_whose_value_is_its_moment_is_drawn_there() -> None:
+    """Grafana takes values for moments in milliseconds, and only if it is told so."""
+    events = BOARDS["presagio-service.json"]["annotations"]["list"]
+    moments = {event["name"] for event in events if "_timestamp_seconds" in event["expr"]}
+    assert moments == {"Remediations", "Outcomes of remediations"}
+    assert {event["name"] for event in events if event["useValueForTime"]} == moments
+    assert {event["name"] for event in events if "* 1000 >= $__from" in event["expr"]} == moments
 
 
 def test_thresholds_are_read_from_rules_with_something_to_fall_back_on() -> None:

@@ -186,7 +186,8 @@ def own(registry: CollectorRegistry) -> Iterator[tuple[str, str, list[str]]]:
         for metric in collector.collect():
             if metric.name.startswith("presagio_"):
                 name = f"{metric.name}{'_info' * (metric.type == 'info')}"
-                yield name, metric.type, list(metric.samples[0].labels)
+                labels = getattr(metric, "_labelnames", ()) or metric.samples[0].labels
+                yield name, metric.type, list(labels)
 
 
 def context(folder: Path) -> Context:

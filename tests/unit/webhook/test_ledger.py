@@ -20,7 +20,7 @@ from presagio.webhook.moves import Arrival, Move, Stay
 from presagio.webhook.records import Records
 from presagio.webhook.statements import Without
 from presagio.webhook.states import Outcome, Reason, State
-from presagio.webhook.tables import Remediation
+from presagio.webhook.tables import VERSION, Remediation
 
 KEY = b"k" * 32
 
@@ -350,7 +350,7 @@ class TestDatabase:
             connection.execute(text("update presagio_version set version_num = '0099'"))
         engine.dispose()
         with pytest.raises(
-            LedgerError, match="has version 0099, this presagio knows it up to 0005; run the one that wrote it"
+            LedgerError, match=f"has version 0099, this presagio knows it up to {VERSION}; run the one that wrote it"
         ):
             open_sqlite(path)
 

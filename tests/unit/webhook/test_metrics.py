@@ -1,5 +1,7 @@
+from pathlib import Path
+
 import pytest
-from fake_world import World
+from fake_world import World, policy
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy.exc import OperationalError
 
@@ -53,5 +55,57 @@ def test_two_worlds_do_not_share_a_registry(world: World) -> None:
     registry = CollectorRegistry()
     policies: tuple[Policy, ...] = ()
     Metrics(registry, policies)
-    registry.register(LedgerCollector(world.records, world.clock))
+    registry.register(LedgerCollector(world.records, world.clock, policies, 30))
     assert "presagio_remediations_total{" not in text(registry)
+
+
+class TestBudgets:
+    def test_begin_as_the_configuration_says(self, world: World) -> None:
+        assert world.metric("remediation_budget_remaining", policy="restart") == 6
+        assert world.metric("remediation_fleet_budget_remaining") == 30
+
+    def test_what_acts_takes_a_place_for_an_hour(self, world: World) -> None:
+        world.fire()
+        world.run()
+        assert world.metric("remediation_budget_remaining", policy="restart") == 5
+        assert world.metric("remediation_fleet_budget_remaining") == 29
+        world.clock.advance(3599)
+        assert world.metric("remediation_budget_remaining", policy="restart") == 5
+        world.clock.advance(1)
+        assert world.metric("remediation_budget_remaining", policy="restart") == 6
+        assert world.metric("remediation_fleet_budget_remaining") == 30
+
+    def test_a_dry_run_takes_none(self, world: World) -> None:
+        world.use(policy(mode="dry-run"))
+        world.fire()
+        world.run()
+        assert world.metric("remediation_budget_remaining", policy="restart") == 6
+
+    def test_at_nothing_remediations_wait(self, tmp_path: Path) -> None:
+        world = World(
+            tmp_path, policy(guards={"cooldown": "30m", "max_per_hour": 1}), policy("other", match={"a": "b"})
+        )
+        for name in ("cart", "search"):
+            world.fire(name, service_id=name)
+        world.run()
+        assert world.metric("remediation_budget_remaining", policy="restart") == 0
+        assert world.metric("remediation_budget_remaining", policy="other") == 6
+        assert world.metric("remediations_blocked_total", reason="budget") == 1
+        world.engine.dispose()
+
+    def test_a_limit_that_was_lowered_leaves_nothing_not_less(self, world: World) -> None:
+        for name in ("cart", "search"):
+            world.fire(name, service_id=name)
+        world.run()
+        registry = CollectorRegistry()
+        lowered = (policy(guards={"max_per_hour": 1}),)
+        registry.register(LedgerCollector(world.records, world.clock, lowered, 1))
+        assert registry.get_sample_value("presagio_remediation_budget_remaining", {"policy": "restart"}) == 0
+        assert registry.get_sample_value("presagio_remediation_fleet_budget_remaining") == 0
+
+    def test_a_policy_that_is_gone_still_counts_for_all(self, world: World) -> None:
+        world.fire()
+        world.run()
+        registry = CollectorRegistry()
+        registry.register(LedgerCollector(world.records, world.clock, (), 30))
+        assert registry.get_sample_value("presagio_remediation_fleet_budget_remaining") == 29
