@@ -183,7 +183,8 @@ def test_what_does_not_go_together_is_refused(component: str, settings: dict[str
 def test_an_ingress_leads_to_the_service(component: str) -> None:
     hosts = [{"host": "a.example.org"}, {"host": "b.example.org", "paths": [{"path": "/docs", "pathType": "Exact"}]}]
     ingress = {"enabled": True, "hosts": hosts, "annotations": {"a": "b"}}
-    objects = render(**KEY, **{component: {"ingress": ingress}})
+    values: dict[str, Any] = {**KEY, component: {"ingress": ingress}}
+    objects = render(**values)
     made = only(objects, "Ingress", component)
     assert kinds(objects, "Ingress") == [made]
     assert made["metadata"]["annotations"] == {"a": "b"}
@@ -195,7 +196,7 @@ def test_an_ingress_leads_to_the_service(component: str) -> None:
         "a.example.org": [{"path": "/", "pathType": "Prefix", "backend": backend}],
         "b.example.org": [{"path": "/docs", "pathType": "Exact", "backend": backend}],
     }
-    told = notes(**KEY, **{component: {"ingress": ingress}})
+    told = notes(**values)
     assert f"The {component} is at http://a.example.org http://b.example.org" in told
     assert "WARNING: this Ingress has no tls" in told
 
