@@ -372,8 +372,8 @@ def test_probes_ask_for_health_and_readiness() -> None:
     for pod in pods(render(**KEY))[:2]:
         [container] = pod["containers"]
         paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
-        assert paths["startup"] == paths["liveness"] == {"path": "/-/healthy", "port": "http"}
-        assert paths["readiness"] == {"path": "/-/ready", "port": "http"}
+        assert paths["startup"] == paths["liveness"] == {"path": "/-/healthy", "port": "http", "scheme": "HTTP"}
+        assert paths["readiness"] == {"path": "/-/ready", "port": "http", "scheme": "HTTP"}
 
 
 def test_volumes_can_do_without_or_be_one_s_own() -> None:

@@ -77,7 +77,7 @@ def test_the_kubelet_asks_by_the_scheme_of_the_file(component: str) -> None:
     for name, probe in probes(web(component, tlsConfig=CA), component).items():
         assert probe["httpGet"]["scheme"] == "HTTPS", name
     for name, probe in probes(web(component, scheme="http"), component).items():
-        assert "scheme" not in probe["httpGet"], name
+        assert probe["httpGet"]["scheme"] == "HTTP", name
 
 
 @both
