@@ -8,33 +8,27 @@ from typing import Any
 import pytest
 import yaml
 from helm_chart import KEY, Object, kinds, mounted, notes, only, pod_of, refused, render
+from scale_commands import JSONPATH, REFUSED, UNDERSTOOD
 
 from presagio.webhook import commandline
 from presagio.webhook.commands import RemediationCommand
 
 pytestmark = pytest.mark.servers
 
-COUNT = "-o=jsonpath='{.spec.replicas}'"
 SCALE, GET = "kubectl scale", "kubectl get"
-UNDERSTOOD = (
-    f"{SCALE} deployment web -n shop --replicas=$({GET} deployment web -n shop {COUNT}+1)",
-    f"  kubectl   -n shop scale  deploy/web  --replicas=$( kubectl -n shop get deploy/web {COUNT} - 2 )  ",
-    f'{SCALE} -n shop deploy web --replicas="$({GET} deploy web --namespace=shop {COUNT}+10)"',
+BECOME_ACTIONS = (
+    f"{SCALE} deployment web -n shop --replicas=$({GET} deployment web -n shop {JSONPATH}+1)",
+    f"  kubectl   -n shop scale  deploy/web  --replicas=$( kubectl -n shop get deploy/web {JSONPATH} - 2 )  ",
+    f'{SCALE} -n shop deploy web --replicas="$({GET} deploy web --namespace=shop {JSONPATH}+10)"',
     f"{SCALE} deploy web --namespace shop --replicas $({GET} deploy web -n=shop -o jsonpath={{.spec.replicas}}+1)",
-    f"{SCALE} deploy a -n ${{namespace}} --replicas=$(( $({GET} deploy a -n ${{namespace}} {COUNT}) + 3 ))",
-    f"{SCALE} deploy a --namespace='shop' --replicas=$(expr $({GET} deploy a --namespace='shop' {COUNT}) + 1)",
+    f"{SCALE} deploy a -n ${{namespace}} --replicas=$(( $({GET} deploy a -n ${{namespace}} {JSONPATH}) + 3 ))",
+    f"{SCALE} deploy a --namespace='shop' --replicas=$(expr $({GET} deploy a --namespace='shop' {JSONPATH}) + 1)",
 )
 OTHERS = (
     "kubectl scale deployment web --replicas=5",
     "kubectl rollout restart deployment/web",
     "/bin/echo kubectl scale deployment web --replicas=6",
     "restart ${service_id}",
-)
-REFUSED = (
-    f"{SCALE} deployment web-2 -n shop --replicas=$({GET} deployment web-2)",
-    f"{SCALE} deployment a -n shop --replicas=$({GET} deployment a -n shop {COUNT}*2)",
-    f"{SCALE} deployment a -n shop --replicas=$({GET} deployment a -n shop {COUNT}+1); reboot $(now)",
-    "rm $(ls)",
 )
 
 
@@ -59,7 +53,7 @@ def printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[Object]:
     return [one for one in yaml.safe_load_all(capsys.readouterr().out) if one]
 
 
-@pytest.mark.parametrize("command", [*UNDERSTOOD, *OTHERS])
+@pytest.mark.parametrize("command", [*BECOME_ACTIONS, *OTHERS])
 def test_a_command_has_the_rights_of_what_the_server_makes_of_it(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,7 +62,7 @@ def test_a_command_has_the_rights_of_what_the_server_makes_of_it(
     assert [one["rules"] for one in kinds(objects, "Role")] == [one["rules"] for one in kinds(wanted, "Role")]
     # and the token to use them, only then
     is_understood = "command" not in commandline.action(command)
-    assert is_understood == (command in UNDERSTOOD) == bool(kinds(objects, "Role"))
+    assert is_understood == (command in BECOME_ACTIONS) == bool(kinds(objects, "Role"))
     assert pod_of(objects, "webhook")["automountServiceAccountToken"] is is_understood
     assert kinds(objects, "ClusterRole") == []
 
@@ -78,7 +72,7 @@ def test_rights_of_commands_come_beside_those_of_policies_and_of_what_is_named()
         "name": "one", "match": {"alertname": "A"}, "verify": {"query": "up > 0"},
         "actions": [{"kubernetes.evict_pod": {"namespace": "shop"}}],
     }  # fmt: skip
-    values = acting(UNDERSTOOD[0], extraActions=["kubernetes.cordon"])
+    values = acting(BECOME_ACTIONS[0], extraActions=["kubernetes.cordon"])
     objects = render(**KEY, webhook={**values, "config": {"policies": [policy]}})
     rules = {rule["resources"][0]: rule["verbs"] for rule in only(objects, "Role")["rules"]}
     assert rules["deployments/scale"] == ["get", "update"]
@@ -86,16 +80,21 @@ def test_rights_of_commands_come_beside_those_of_policies_and_of_what_is_named()
     assert [rule["resources"] for rule in only(objects, "ClusterRole")["rules"]] == [["nodes"]]
 
 
-@pytest.mark.parametrize("command", REFUSED)
-def test_a_shell_is_refused_before_anything_is_installed(command: str) -> None:
-    with pytest.raises(ValueError, match=r"a command without \$\(…\)"):
-        commandline.action(command)
+@pytest.mark.parametrize("command", [command for command, _ in UNDERSTOOD])
+def test_whatever_the_server_understands_the_chart_does(command: str) -> None:
+    objects = render(**KEY, webhook=acting(command, namespaces=("monitoring", "b")))
+    rules = [rule for one in kinds(objects, "Role") for rule in one["rules"]]
+    assert ["deployments/scale"] in [rule["resources"] for rule in rules]
+
+
+@pytest.mark.parametrize("command", [*REFUSED, "rm $(ls)"])
+def test_whatever_the_server_refuses_the_chart_refuses_before_anything_is_installed(command: str) -> None:
     told = r"webhook.actionPolicies: shop/web/action-0: expected a command without \$\(…\) other than that of kubectl"
-    refused(told, **KEY, webhook=acting(command))
+    refused(told, **KEY, webhook=acting(command, namespaces=("monitoring", "b", "x")))
 
 
 def test_a_command_acts_where_there_is_a_role() -> None:
-    here = f"{SCALE} deployment web --replicas=$({GET} deployment web {COUNT}+1)"
+    here = f"{SCALE} deployment web --replicas=$({GET} deployment web {JSONPATH}+1)"
     told = r'webhook.rbac.namespaces: expected .?"{}.?" among them, in which the command of shop/web/action-0 acts '
     refused(told.format("monitoring"), **KEY, webhook=acting(here))
     refused(told.format("bank"), **KEY, webhook=acting(here.replace("deployment web", "deployment web -n bank")))
@@ -117,13 +116,13 @@ def test_a_command_acts_where_there_is_a_role() -> None:
     ],
 )
 def test_notes_say_what_to_add_for_a_command_that_runs_kubectl(command: str, action: str) -> None:
-    told = notes(**KEY, webhook=acting(command, UNDERSTOOD[0]))
+    told = notes(**KEY, webhook=acting(command, BECOME_ACTIONS[0]))
     assert "shop/web/action-0 of webhook.actionPolicies runs kubectl, for which the chart gives no rights:" in told
     assert f"     {command}\n" in told
     [words] = re.findall(r"--set webhook.rbac.extraActions=\{(.*)\}", told)
     assert words == f"kubernetes.{action}"
     assert "action-1" not in told
-    added = acting(command, UNDERSTOOD[0], extraActions=[words])
+    added = acting(command, BECOME_ACTIONS[0], extraActions=[words])
     assert "runs kubectl" not in notes(**KEY, webhook=added)
 
 

@@ -11,10 +11,17 @@ files/scalings.json has the forms of a command that becomes kubernetes.scale_by;
 {{- range $name, $entry := $of.actions -}}
 {{- $command := trim $entry.command -}}
 {{- $one := dict "name" (printf "%s/%s" $service $name) "command" $command "action" "" "namespace" "" "kubectl" "" -}}
-{{- range $forms -}}
-{{- if mustRegexMatch (printf "^(?:%s)$" .) $command -}}
+{{- range $form := $forms -}}
+{{- $whole := printf "^(?:%s)$" $form -}}
+{{- if mustRegexMatch $whole $command -}}
+{{- $scaled := mustRegexReplaceAll $whole $command "${before} ${head} ${tail}" | include "presagio.reference" | fromYaml -}}
+{{- $counted := mustRegexReplaceAll $whole $command "${get_before} ${get}${end}" | include "presagio.reference" | fromYaml -}}
+{{- $by := mustRegexReplaceAll $whole $command "${open}${by}${close}" -}}
+{{- $same := and (eq $scaled.name $counted.name) (eq $scaled.namespace $counted.namespace) -}}
+{{- if and $scaled.name $same (not $scaled.output) (eq $counted.output "jsonpath={.spec.replicas}") (regexMatch `^(?:[^"]*[1-9][^"]*|"[^"]*[1-9][^"]*")$` $by) -}}
 {{- $_ := set $one "action" "kubernetes.scale_by" -}}
-{{- $_ := set $one "namespace" (include "presagio.namespaceOption" $command) -}}
+{{- $_ := set $one "namespace" $scaled.namespace -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and (not $one.action) (regexMatch `^(\S*/)?kubectl\s` $command) -}}
@@ -26,9 +33,21 @@ files/scalings.json has the forms of a command that becomes kubernetes.scale_by;
 {{- dict "commands" $found | toYaml -}}
 {{- end -}}
 
-{{- define "presagio.namespaceOption" -}}
-{{- $option := `\s(?:-n|--namespace)(?:=|\s+)["']?` -}}
-{{- regexReplaceAll $option (regexFind (printf `%s[^\s"')]+` $option) .) "" -}}
+{{/* What the arguments of `kubectl get` or `kubectl scale` point at, as YAML: {name, namespace, output}, name empty for anything else. */}}
+{{- define "presagio.reference" -}}
+{{- $text := . | replace "'" "" | replace "\"" "" -}}
+{{- $option := `(?:^|\s)(?:-%s|--%s)(?:=|\s+)` -}}
+{{- $found := dict "name" "" -}}
+{{- range $short, $long := dict "n" "namespace" "o" "output" -}}
+{{- $before := printf $option $short $long -}}
+{{- $_ := set $found $long (regexReplaceAll $before (regexFind (print $before `\S+`) $text) "") -}}
+{{- $text = regexReplaceAll (print $before `\S+`) $text " " -}}
+{{- end -}}
+{{- $kind := `^\s*(?:deploy|deployments?(?:\.apps)?)(?:/|\s+)` -}}
+{{- if regexMatch (print $kind `(?:[a-z0-9.-]|\$\{\w+\})+\s*$`) $text -}}
+{{- $_ := set $found "name" (regexReplaceAll $kind $text "" | trim) -}}
+{{- end -}}
+{{- toYaml $found -}}
 {{- end -}}
 
 {{/* Which action of ours does what a command of kubectl does. */}}

@@ -62,7 +62,7 @@ exec:
     {{- include "presagio.clientFlags" (dict "root" .root "component" .component "local" true) | fromJsonArray | toYaml | nindent 4 }}
     - {{ $scheme }}://localhost:{{ include "presagio.port.of" . }}{{ .path }}
 {{- else -}}
-{{- /* scheme is said although it is the default: what helm did not say it does not take away, and exec may not have it beside */}}
+{{- /* scheme is said although it is the default: what helm did not say it does not take away, and exec may not have it beside */ -}}
 httpGet: {path: {{ .path }}, port: http, scheme: {{ upper $scheme }}}
 {{- end -}}
 {{- end -}}
