@@ -2,9 +2,10 @@
 
     python helm/generate.py
 
-files/permissions.json is the table of action and rights from which the chart makes its Roles. In values.schema.json
+files/permissions.json is the table of action and rights from which the chart makes its Roles; files/scalings.json has
+the forms of a command of action_policies.json that the webhook takes for kubernetes.scale_by. In values.schema.json
 the keys of exporter.yml and webhook.yml are those of the models, so that a misspelt one is refused before anything is
-installed. The README's table is made of the comments in values.yaml. tests/unit/test_chart.py compares all three.
+installed. The README's table is made of the comments in values.yaml. tests/unit/test_chart.py compares all four.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from presagio.actions.kubernetes import roles, workloads
 from presagio.actions.kubernetes.workloads import WorkloadParams
 from presagio.exporter.config import ExporterConfig
 from presagio.toolkit import plugins
+from presagio.webhook import kubectl
 from presagio.webhook.config import WebhookConfig
+from presagio.webhook.policy_file import Entry
 
 CHART = Path(__file__).with_name("presagio")
 PERMISSIONS = CHART / "files" / "permissions.json"
+SCALINGS = CHART / "files" / "scalings.json"
 SCHEMA = CHART / "values.schema.json"
 README = CHART / "README.md"
 VALUES = CHART / "values.yaml"
@@ -81,8 +85,11 @@ def _inner(annotation: Any) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """Return values.schema.json, with the keys that the models have now."""
     whole: dict[str, Any] = json.loads(SCHEMA.read_text())
-    for component, model in (("exporter", ExporterConfig), ("webhook", WebhookConfig)):
-        whole["properties"][component]["properties"]["config"] = keys(model)
+    components = {component: whole["properties"][component]["properties"] for component in ("exporter", "webhook")}
+    components["exporter"]["config"], components["webhook"]["config"] = keys(ExporterConfig), keys(WebhookConfig)
+    action = components["webhook"]["actionPolicies"]["additionalProperties"]["properties"]["actions"]
+    action["additionalProperties"] = {**keys(Entry), "required": ["command"]}
+    action["additionalProperties"]["properties"]["command"] = {"type": "string"}
     return whole
 
 
@@ -129,6 +136,7 @@ def written() -> Mapping[Path, str]:
     """Return each file and what it should hold."""
     return {
         PERMISSIONS: json.dumps(permissions(), indent=2) + "\n",
+        SCALINGS: json.dumps(kubectl.FORMS, indent=2) + "\n",
         SCHEMA: json.dumps(schema(), indent=2) + "\n",
         README: readme(),
     }

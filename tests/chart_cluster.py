@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 from controlplane import ADMIN, ControlPlane
-from helm_chart import NAMESPACE, Object, helm
+from helm_chart import NAMESPACE, Object, helm, kinds
 from servers import wait_until
 
 MONITORING = "/apis/monitoring.coreos.com/v1"
@@ -74,7 +74,22 @@ def definition(kind: str, plural: str, spec: Mapping[str, Any]) -> Object:
 TEXT = {"type": "string"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
 SELECTOR = {"type": "object", "properties": {"matchLabels": TEXTS}}
-ENDPOINT = dict.fromkeys(("port", "path", "interval", "scrapeTimeout"), TEXT) | {"honorLabels": {"type": "boolean"}}
+FLAG = {"type": "boolean"}
+
+
+def required(**properties: Any) -> Object:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+KEY = required(name=TEXT, key=TEXT)
+EITHER = {"type": "object", "properties": {"secret": KEY, "configMap": KEY}}
+TLS = {"ca": EITHER, "cert": EITHER, "keySecret": KEY, "serverName": TEXT, "insecureSkipVerify": FLAG}
+ENDPOINT = dict.fromkeys(("port", "path", "interval", "scrapeTimeout"), TEXT) | {
+    "honorLabels": FLAG,
+    "scheme": {"type": "string", "enum": ["http", "https"]},
+    "tlsConfig": {"type": "object", "properties": TLS},
+    "basicAuth": required(username=KEY, password=KEY),
+}
 RULE = dict.fromkeys(("alert", "record", "expr", "for", "keep_firing_for"), TEXT) | {
     "labels": TEXTS,
     "annotations": TEXTS,
@@ -116,6 +131,7 @@ class Cluster:
             "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
             "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
             "NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies",
+            "Ingress": "/apis/networking.k8s.io/v1/ingresses",
             "PodDisruptionBudget": "/apis/policy/v1beta1/poddisruptionbudgets",
             "ServiceMonitor": f"{MONITORING}/servicemonitors", "PrometheusRule": f"{MONITORING}/prometheusrules",
         }  # fmt: skip
@@ -140,3 +156,14 @@ def prepared(plane: ControlPlane, folder: Path) -> Cluster:
     for plural in ("servicemonitors", "prometheusrules"):
         wait_until(partial(cluster.api.get, f"{MONITORING}/{plural}"), f"the definition of {plural}")
     return cluster
+
+
+def gone(cluster: Cluster) -> set[str]:
+    """Wait for the end of a release, and return the claims that outlived it; here they are deleted."""
+    kept = ("PersistentVolumeClaim",)
+    wait_until(lambda: {one["kind"] for one in cluster.objects()} <= set(kept), "the end of the release")
+    claims = {one["metadata"]["name"] for one in kinds(cluster.objects(), *kept)}
+    for name in claims:
+        cluster.delete(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{name}")
+    wait_until(lambda: not cluster.objects(), "the end of its claims")
+    return claims

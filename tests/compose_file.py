@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from containers import Image, Mounts, python_mounts
 from dockerfile import stages
 
@@ -16,6 +18,15 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 USUAL, DEVELOPERS = ("docker-compose.yml",), ("docker-compose.yml", "docker-compose.dev.yml")
 NOT_RUN = ("grafana",)
 """Its binary is in no registry that tests may use."""
+
+
+PAGE = (ROOT / "docs" / "compose.md").read_text()
+
+
+def block(name: str) -> Any:
+    """Return what stands in the block of YAML of docs/compose.md whose first line is a comment of this name."""
+    [found] = re.findall(rf"^```yaml\n(# {re.escape(name)}\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(found)
 
 
 def compose(*words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

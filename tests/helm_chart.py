@@ -1,6 +1,7 @@
 """The chart as tests use it: rendered by the real helm, its objects read back."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ CHART = ROOT / "helm" / "presagio"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 NAMESPACE = "monitoring"
 COMPONENTS = ("exporter", "webhook")
+
+KEY: Mapping[str, Any] = {"apiKey": {"existingSecret": "keys"}}
+"""All that has no default."""
 
 Object = dict[str, Any]
 
@@ -46,6 +50,20 @@ def render(*words: str | Path, chart: Path = CHART, **values: Any) -> list[Objec
     return [one for one in yaml.safe_load_all(answer.stdout) if one]
 
 
+def refused(told: str, **values: Any) -> None:
+    """Check that helm refuses values, and what it says."""
+    answer = helm("template", "presagio", CHART, "--namespace", NAMESPACE, **values)
+    assert answer.returncode != 0
+    assert re.search(told, " ".join(answer.stderr.split())), answer.stderr
+
+
+def notes(**values: Any) -> str:
+    """Return what helm tells after an install."""
+    answer = helm("install", "presagio", CHART, "--dry-run=client", "--namespace", NAMESPACE, **values)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.partition("\nNOTES:\n")[2]
+
+
 def of(path: Path) -> Mapping[str, Any]:
     """Return the values of a file."""
     values: Mapping[str, Any] = yaml.safe_load(path.read_text())
@@ -72,9 +90,7 @@ def pods(objects: Iterable[Object]) -> list[Object]:
 def mounted(objects: Iterable[Object], component: str, folder: Path) -> Path:
     """Write what a component's pod sees at /etc/presagio, each secret as `secret-of-FILE`; return the folder."""
     known = list(objects)
-    workload = {"exporter": "StatefulSet", "webhook": "Deployment"}[component]
-    pod = only(known, workload, component)["spec"]["template"]["spec"]
-    [config] = [volume for volume in pod["volumes"] if volume["name"] == "config"]
+    [config] = [volume for volume in pod_of(known, component)["volumes"] if volume["name"] == "config"]
     for source in config["projected"]["sources"]:
         if "configMap" in source:
             data: Mapping[str, str] = only(known, "ConfigMap", source["configMap"]["name"])["data"]
@@ -87,8 +103,25 @@ def mounted(objects: Iterable[Object], component: str, folder: Path) -> Path:
     return folder
 
 
+def pod_of(objects: Iterable[Object], component: str) -> Object:
+    """Return the spec of a component's pod."""
+    workload = {"exporter": "StatefulSet", "webhook": "Deployment"}[component]
+    pod: Object = only(objects, workload, component)["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(objects: Iterable[Object], component: str) -> Object:
+    """Return the one container of a component's pod."""
+    [container] = pod_of(objects, component)["containers"]
+    return dict(container)
+
+
 def arguments(objects: Iterable[Object], component: str) -> list[str]:
     """Return the command line of a component's container."""
-    workload = {"exporter": "StatefulSet", "webhook": "Deployment"}[component]
-    [container] = only(objects, workload, component)["spec"]["template"]["spec"]["containers"]
-    return list(container["args"])
+    return list(container_of(objects, component)["args"])
+
+
+def keys_of(volume: Object) -> dict[str, tuple[str, str]]:
+    """Return which key of which Secret or ConfigMap each file of a projected volume is."""
+    sources = [one for source in volume["projected"]["sources"] for one in source.values()]
+    return {item["path"]: (one["name"], item["key"]) for one in sources for item in one.get("items", ())}

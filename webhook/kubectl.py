@@ -14,19 +14,20 @@ _GET = r"kubectl\s+(?P<get_before>(?:[^()]*?\s)?)get\s+(?P<get>[^()]*?)"
 _BY = r"(?P<by>[+-]\s*\d{1,3})"
 _SUBSTITUTIONS = (
     # $(kubectl get … -o=jsonpath='{.spec.replicas}'+1), the number inside or outside the quotes
-    rf"\$\(\s*{_GET}(?<=[}}'\"\s])\s*{_BY}['\"]?\s*\)",
+    rf"\$\(\s*{_GET}(?P<end>[}}'\"\s])\s*{_BY}['\"]?\s*\)",
     # $(( $(kubectl get …) + 1 ))
-    rf"\$\(\(\s*\$\(\s*{_GET}\)\s*{_BY}\s*\)\)",
+    rf"\$\(\(\s*\$\(\s*{_GET}(?P<end>)\)\s*{_BY}\s*\)\)",
     # $(expr $(kubectl get …) + 1)
-    rf"\$\(\s*expr\s+\$\(\s*{_GET}\)\s*{_BY}\s*\)",
+    rf"\$\(\s*expr\s+\$\(\s*{_GET}(?P<end>)\)\s*{_BY}\s*\)",
 )
-_SCALE = tuple(
-    re.compile(
-        r"kubectl\s+(?P<before>(?:[^()]*?\s)?)scale\s+(?P<head>[^()]*?)--replicas(?:=|\s+)"
-        rf"(?P<quote>\"?){substitution}(?P=quote)(?P<tail>[^()]*)"
-    )
+FORMS = tuple(
+    r"kubectl\s+(?P<before>(?:[^()]*?\s)?)scale\s+(?P<head>[^()]*?)--replicas(?:=|\s+)"
+    rf"(?P<open>\"?){substitution}(?P<close>\"?)(?P<tail>[^()]*)"
     for substitution in _SUBSTITUTIONS
 )
+"""A whole command line has one of these forms. The chart has them from here, so they are written for RE2 too."""
+
+_SCALE = tuple(re.compile(form) for form in FORMS)
 _KINDS = frozenset({"deployment", "deployments", "deploy", "deployment.apps", "deployments.apps"})
 _NAME = re.compile(r"(?:[a-z0-9.-]|\$\{\w+\})+")
 _REPLICAS = "jsonpath={.spec.replicas}"
@@ -55,9 +56,9 @@ def scaling(command: str) -> Scaling | None:
     """Return what a command line scales, or None if it is not of this form."""
     for pattern in _SCALE:
         match = pattern.fullmatch(command.strip())
-        if match:
+        if match and match["open"] == match["close"]:
             scaled = f"{match['before']} {match['head']} {match['tail']}"
-            return _scaling(scaled, f"{match['get_before']} {match['get']}", match["by"])
+            return _scaling(scaled, f"{match['get_before']} {match['get']}{match['end']}", match["by"])
     return None
 
 

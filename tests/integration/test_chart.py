@@ -4,8 +4,6 @@ No kubelet runs the pods there. What their containers would run is run here: the
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
-from chart_cluster import Cluster, prepared
+from chart_cluster import Cluster, gone, prepared
+from chart_pod import Pod, self_test
 from controlplane import ADMIN, ControlPlane, deployment, use
-from helm_chart import CHART, CI, NAMESPACE, ROOT, Object, arguments, kinds, mounted, of, only, render
+from helm_chart import CHART, CI, NAMESPACE, ROOT, Object, kinds, of, only, render
 from prometheus_client.parser import text_string_to_metric_families
-from servers import Process, Prometheus, answers_http, free_port, scrape, wait_until
+from servers import Prometheus, free_port, scrape, wait_until
 
 from presagio.actions import base
 from presagio.actions.base import NotAppliedError, PlanError, Target
 from presagio.actions.kubernetes import cluster as kubernetes
 from presagio.actions.kubernetes import roles
+from presagio.webhook import commandline
 
 pytestmark = [
     pytest.mark.servers,
@@ -34,6 +33,8 @@ pytestmark = [
 ]
 
 RELEASE = "presagio"
+COUNT = "kubectl get deployment web -n shop -o=jsonpath='{.spec.replicas}'"
+SCALE_UP = f"kubectl scale deployment web -n shop --replicas=$({COUNT}+1)"
 VALUES: Mapping[str, Any] = {
     "apiKey": {"existingSecret": "presagio-api-key"},
     "exporter": {"shards": 2},
@@ -53,8 +54,21 @@ VALUES: Mapping[str, Any] = {
                 }
             ]
         },
+        "actionPolicies": {
+            "shop/web": {
+                "actions": {
+                    "scale_up": {"command": SCALE_UP, "conditions": {"anomaly_score": "> 0.6"}},
+                    "tell": {"command": "echo ${service_id}", "conditions": {"anomaly_score": "> 0.6"}},
+                }
+            }
+        },
+        "ingress": {
+            "enabled": True, "className": "nginx", "hosts": [{"host": "presagio.example.org"}],
+            "tls": [{"secretName": "presagio-tls", "hosts": ["presagio.example.org"]}],
+        },
     },
-}
+    "notifications": {"enabled": True},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +83,6 @@ def installed(empty: Cluster) -> Iterator[Cluster]:
     yield empty
     empty.helm("uninstall", RELEASE)
     gone(empty)
-
-
-def gone(cluster: Cluster) -> set[str]:
-    """Wait for the end of a release, and return the claims that outlived it; here they are deleted."""
-    kept = ("PersistentVolumeClaim",)
-    wait_until(lambda: {one["kind"] for one in cluster.objects()} <= set(kept), "the end of the release")
-    claims = {one["metadata"]["name"] for one in kinds(cluster.objects(), *kept)}
-    for name in claims:
-        cluster.delete(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{name}")
-    wait_until(lambda: not cluster.objects(), "the end of its claims")
-    return claims
 
 
 # From install to uninstall
@@ -97,7 +100,7 @@ def test_the_cluster_keeps_what_was_rendered(installed: Cluster) -> None:
         if one["kind"] != "Pod"
     }
     assert {name for name in names if name[0] != "PersistentVolumeClaim" or name[2] == f"{RELEASE}-webhook"} == wanted
-    for kind in ("ServiceMonitor", "PrometheusRule"):
+    for kind in ("ServiceMonitor", "PrometheusRule", "Ingress"):
         made = {one["metadata"]["name"]: one["spec"] for one in kinds(objects, kind)}
         assert made == {one["metadata"]["name"]: one["spec"] for one in kinds(rendered, kind)}
 
@@ -191,11 +194,14 @@ VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletec
 def granted(namespace: str) -> set[tuple[str, str, str, str]]:
     """Return what the actions of the policies name, as (group, resource, sub-resource, verb)."""
     steps = [item for policy in VALUES["webhook"]["config"]["policies"] for item in policy["actions"]]
+    for service in VALUES["webhook"]["actionPolicies"].values():
+        steps += [commandline.action(entry["command"]) for entry in service["actions"].values()]
     found = set()
     for name, params in (pair for step in steps for pair in step.items()):
         action = base.load(name)
         for permission in roles.narrowed(action.permissions, action.Params.model_validate(params)):
-            if permission.system == roles.CLUSTER or namespace in ("shop", "bank"):
+            is_within = permission.system == roles.NAMESPACED and namespace in ("shop", "bank")
+            if permission.system == roles.CLUSTER or is_within:
                 group, resource, part = [*permission.resource.split("/"), ""][:3]
                 found |= {(group, resource, part, verb) for verb in permission.verbs}
     return found
@@ -224,6 +230,7 @@ def test_the_webhook_may_do_what_its_actions_need_and_nothing_else(installed: Cl
         assert allowed - EVERYBODY == granted(space)
     assert granted("shop") > granted("")
     assert granted("") != set()
+    assert ("apps", "deployments", "scale", "update") in granted("shop")
 
 
 def test_the_exporter_may_do_nothing(installed: Cluster) -> None:
@@ -253,26 +260,6 @@ def test_its_own_token_restarts_where_it_may_and_nowhere_else(
 
 
 # What the containers run
-
-
-class Pod(Process):
-    """`presagio` with the words of a container and the files of its volumes."""
-
-    def __init__(self, objects: list[Object], component: str, folder: Path, name: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        etc, data = mounted(objects, component, folder / "etc"), folder / "data"
-        words = [
-            word.replace("/etc/presagio", str(etc)).replace("=/data", f"={data}").replace("$(POD_NAME)", name)
-            for word in arguments(objects, component)
-        ]
-        words = [word.replace(":8000", f"127.0.0.1:{self.port}") for word in words]
-        words = [word.replace(":3001", f"127.0.0.1:{self.port}") for word in words]
-        argv: list[str | Path] = [Path(sys.executable).with_name("presagio"), *words]
-        super().__init__(argv, folder, name=component, ready=answers_http(f"{self.url}/-/ready"))
-
-    def page(self) -> str:
-        return requests.get(f"{self.url}/metrics", timeout=5).text
 
 
 def scored(page: str) -> list[tuple[tuple[str, str], ...]]:
@@ -313,7 +300,7 @@ def test_what_the_containers_run_runs(installed: Cluster, prometheus_binary: Pat
             services = [{dict(labels)["service_id"] for labels in scored(shard.page())} for shard in shards]
             assert services[0] & services[1] == set()
             assert services[0] | services[1] == set(addresses)
-            self_test(installed, {"exporter": shards[0], "webhook": webhook})
+            self_test(installed, RELEASE, {"exporter": shards[0], "webhook": webhook})
 
 
 def pod_names(cluster: Cluster, count: int) -> list[str]:
@@ -326,27 +313,12 @@ def all_scored(shards: list[Pod], count: int) -> list[tuple[tuple[str, str], ...
     return found if len(found) >= count else []
 
 
-def self_test(cluster: Cluster, running: Mapping[str, Pod]) -> None:
-    """Run what the containers of the test's pod run, each against the server that it asks."""
-    hooks = cluster.helm("get", "hooks", RELEASE)
-    [pod] = list(yaml.safe_load_all(hooks))
-    by_name = {one["name"]: one for one in pod["spec"]["containers"]}
-    for component, server in running.items():
-        container = by_name[f"{component}-answers"]
-        port = {"exporter": 8000, "webhook": 3001}[component]
-        script, url = container["args"]
-        assert url == f"http://{RELEASE}-{component}.{NAMESPACE}:{port}"
-        assert container["command"] == ["python", "-c"]
-        argv = [sys.executable, "-c", script, server.url]
-        answer = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
-        assert answer.stdout.splitlines() == [f"{server.url}/-/healthy 200", f"{server.url}/metrics 200"]
-        words = by_name[f"{component}-configuration"]["args"]
-        path = str(server.workdir / "etc" / f"{component}.yml")
-        argv = [str(Path(sys.executable).with_name("presagio")), words[0], path]
-        assert words[1:] == [f"/etc/presagio/{component}.yml"]
-        assert subprocess.run(argv, capture_output=True, check=False, timeout=60).returncode == 0
-
-
 def test_values_of_ci_are_used() -> None:
-    assert [path.name.removesuffix("-values.yaml") for path in CI] == ["minimal", "postgres", "production", "sharded"]
+    assert [path.name.removesuffix("-values.yaml") for path in CI] == [
+        "minimal",
+        "postgres",
+        "production",
+        "secured",
+        "sharded",
+    ]
     assert all(json.dumps(of(path)) for path in CI)

@@ -15,18 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import containers
 import pytest
+import yaml
 from absence import absent
-from compose_file import DEVELOPERS, NOT_RUN, ROOT, USUAL, images, resolved
+from compose_file import DEVELOPERS, NOT_RUN, PAGE, ROOT, USUAL, block, images, resolved
 from conftest import binary
 from containers import Project
 from dockerfile import context, stages
 from servers import ServerError, wait_until
 
 pytestmark = pytest.mark.timeout(600)
-
-PAGE = (ROOT / "docs" / "compose.md").read_text()
 
 BROUGHT = {
     # Debian's base has them: libc6, libstdc++6, libgcc-s1, zlib1g
@@ -73,10 +73,15 @@ def project(built: Path, generation: str, tmp_path_factory: pytest.TempPathFacto
 
 
 def started(
-    files: tuple[str, ...], built: Path, generation: str, folder: Path, without: tuple[str, ...] = NOT_RUN
+    files: tuple[str, ...],
+    built: Path,
+    generation: str,
+    folder: Path,
+    without: tuple[str, ...] = NOT_RUN,
+    config: dict[str, Any] | None = None,
 ) -> Iterator[Project]:
     made = images(built / "environment", built / "python", lambda name: binary(name, generation))
-    with Project(resolved(files), made, folder, without) as running:
+    with Project(config or resolved(files), made, folder, without) as running:
         yield running
 
 
@@ -269,3 +274,69 @@ def test_developers_run_the_code_of_their_folder_and_it_ends_when_it_is_told_to(
             # as process 1, which no signal ends that it does not listen to
             container.stop(grace=30)
             assert "stopping" in container.log.read_text()
+
+
+# TLS and users, as the page says
+
+
+@pytest.fixture
+def secured(built: Path, generation: str, tmp_path: Path) -> Iterator[Project]:
+    """The project with a copy of deploy/compose that is changed as the page says, without the demo services."""
+    deploy, override = tmp_path / "deploy", tmp_path / "override.yml"
+    shutil.copytree(ROOT / "deploy" / "compose", deploy)
+    (deploy / "tls").mkdir()
+    certificate(deploy / "tls")
+    users(deploy / "tls")
+    changed(deploy / "prometheus/prometheus.yml", "scrape_configs", 0, block("prometheus.yml: job presagio"))
+    hook = {"webhook_configs": [block("alertmanager.yml: webhook of the receiver presagio")]}
+    changed(deploy / "alertmanager/alertmanager.yml", "receivers", 1, hook)
+    changed(deploy / "presagio/webhook.yml", "api", None, block("webhook.yml: api"))
+    override.write_text(yaml.safe_dump(block("docker-compose.override.yml")))
+    for path in (tmp_path, *deploy.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    merged = json.dumps(resolved((*USUAL, str(override))))
+    config = json.loads(merged.replace(str(ROOT / "deploy" / "compose"), str(deploy)))
+    yield from started(USUAL, built, generation, tmp_path / "run", (*NOT_RUN, "checkout", "search"), config)
+
+
+def certificate(folder: Path) -> None:
+    """Make what the page makes, by its own command."""
+    required("openssl is not on this machine; apt-get install openssl", shutil.which("openssl") is not None)
+    [line] = [line for line in commands("TLS and users") if line.startswith("openssl req")]
+    argv = shlex.split(line.replace("deploy/compose/tls", str(folder)))
+    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def users(folder: Path) -> None:
+    """Write the page's user, with a password that is known here."""
+    web = block("tls/web.yml")
+    word = bcrypt.hashpw(b"1234", bcrypt.gensalt(4)).decode()
+    web["basic_auth_users"] = dict.fromkeys(web["basic_auth_users"], word)
+    (folder / "user.password").write_text("1234\n")
+    (folder / "web.yml").write_text(yaml.safe_dump(web))
+
+
+def changed(path: Path, key: str, index: int | None, change: dict[str, Any]) -> None:
+    """Change what stands in a file of YAML below a key, in a list at an index."""
+    content = yaml.safe_load(path.read_text())
+    (content[key] if index is None else content[key][index]).update(change)
+    path.write_text(yaml.safe_dump(content))
+
+
+# of one generation: how we speak to each is tested above
+@pytest.mark.servers
+@pytest.mark.parametrize("generation", ["forky"], indirect=True)
+def test_with_the_files_of_the_page_all_speak_tls_and_are_known(secured: Project) -> None:
+    for name in ("exporter", "webhook"):
+        assert secured.is_healthy(name)
+        # the check that docker-compose.yml has by itself
+        usual = resolved()["services"][name]["healthcheck"]["test"][1:]
+        assert secured.containers[name].execute(usual).returncode == 1
+    wait_until(lambda: len(query(secured, 'up{job="presagio"}==1')) == 2, "scrapes of both servers")
+    alert, *_ = commands("An alert by hand")
+    run(secured, alert)
+    sent = 'alertmanager_notifications_total{integration="webhook"}>0'
+    wait_until(lambda: query(secured, sent), "notification", 30)
+    failed = query(secured, 'sum(alertmanager_notifications_failed_total{integration="webhook"})')
+    assert failed[0]["value"][1] == "0"

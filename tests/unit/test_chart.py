@@ -15,7 +15,23 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_chart import CHART, CI, COMPONENTS, NAMESPACE, ROOT, Object, helm, kinds, mounted, of, only, pods, render
+from helm_chart import (
+    CHART,
+    CI,
+    COMPONENTS,
+    KEY,
+    ROOT,
+    Object,
+    helm,
+    kinds,
+    mounted,
+    notes,
+    of,
+    only,
+    pods,
+    refused,
+    render,
+)
 from helm_chart import arguments as arguments_of
 
 from presagio.actions import base
@@ -27,7 +43,6 @@ from presagio.webhook.commands import RemediationCommand, WebhookCommand
 
 pytestmark = pytest.mark.servers
 
-KEY: dict[str, Any] = {"apiKey": {"existingSecret": "keys"}}
 RULES = sorted((ROOT / "rules").glob("presagio.*.yml"))
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 
@@ -61,7 +76,7 @@ def generate() -> ModuleType:
 # What is written from elsewhere
 
 
-@pytest.mark.parametrize("name", ["files/permissions.json", "values.schema.json", "README.md"])
+@pytest.mark.parametrize("name", ["files/permissions.json", "files/scalings.json", "values.schema.json", "README.md"])
 def test_what_is_generated_is_up_to_date(name: str) -> None:
     assert (CHART / name).read_text() == generate().written()[CHART / name], "run: python helm/generate.py"
 
@@ -248,12 +263,6 @@ def test_whoever_needs_no_rights_has_no_token() -> None:
 # What is refused
 
 
-def refused(told: str, **values: Any) -> None:
-    answer = helm("template", "presagio", CHART, "--namespace", NAMESPACE, **values)
-    assert answer.returncode != 0
-    assert re.search(told, " ".join(answer.stderr.split())), answer.stderr
-
-
 DATABASE = {"url": "postgresql://a@b/c"}
 
 
@@ -285,7 +294,9 @@ MISSPELT = [
     "exporter.config.prometheus.tls.ca", "exporter.persistence.storageClassName", "webhook.replica",
     "webhook.config.polices", "webhook.config.ledger.pathh", "webhook.rbac.namespace", "serviceMonitor.labels",
     "networkPolicy.egress.enable", "image.name", "webhook.podDisruptionBudget.minAvailable",
-    "exporter.resources.request", "dashboards.label",
+    "exporter.resources.request", "dashboards.label", "exporter.webConfig.secret",
+    "webhook.webConfig.tlsConfig.caFile", "webhook.webConfig.basicAuth.user",
+    "webhook.ingress.host", "exporter.ingress.ingressClassName", "notifications.slack",
 ]  # fmt: skip
 
 
@@ -302,6 +313,8 @@ def test_a_misspelt_key_of_a_signal_or_a_policy_is_refused() -> None:
     refused(r"'detectr' not allowed", **KEY, exporter={"config": {"signals": [{"name": "a", "detectr": "mad"}]}})
     bad = policy({"wait": "5m"}) | {"guard": {}}
     refused(r"'guard' not allowed", **KEY, webhook={"config": {"policies": [bad]}})
+    entry = {"command": "true", "condition": {}}
+    refused(r"'condition' not allowed", **KEY, webhook={"actionPolicies": {"a": {"actions": {"b": entry}}}})
 
 
 # Objects
@@ -359,8 +372,8 @@ def test_probes_ask_for_health_and_readiness() -> None:
     for pod in pods(render(**KEY))[:2]:
         [container] = pod["containers"]
         paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
-        assert paths["startup"] == paths["liveness"] == {"path": "/-/healthy", "port": "http"}
-        assert paths["readiness"] == {"path": "/-/ready", "port": "http"}
+        assert paths["startup"] == paths["liveness"] == {"path": "/-/healthy", "port": "http", "scheme": "HTTP"}
+        assert paths["readiness"] == {"path": "/-/ready", "port": "http", "scheme": "HTTP"}
 
 
 def test_volumes_can_do_without_or_be_one_s_own() -> None:
@@ -460,12 +473,6 @@ def test_a_package_holds_real_files(tmp_path: Path) -> None:
 
 
 # Notes
-
-
-def notes(**values: Any) -> str:
-    answer = helm("install", "presagio", CHART, "--dry-run=client", "--namespace", NAMESPACE, **values)
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout.partition("\nNOTES:\n")[2]
 
 
 def test_notes_warn_of_objects_that_the_operator_would_not_select() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from compose_file import DEVELOPERS, ROOT, USUAL, compose, resolved
+from compose_file import DEVELOPERS, ROOT, USUAL, block, compose, resolved
 from dockerfile import context, stages
 from packages import locate, version
 
 from presagio.exporter.config import FILE as EXPORTER
+from presagio.toolkit.cli import _parser
 from presagio.webhook.config import FILE as WEBHOOK
 from presagio.webhook.policy import Mode
 
@@ -197,10 +198,57 @@ def test_prometheus_takes_its_file(promtool: Path, tmp_path: Path) -> None:
     assert f"{len(list((ROOT / 'rules').glob('presagio.*.yml')))} rule files found" in answer.stdout
 
 
-def test_alertmanager_takes_its_file(amtool: Path) -> None:
-    path = DEPLOY / "alertmanager/alertmanager.yml"
-    answer = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
+def check_alertmanager(amtool: Path, folder: Path, config: Any) -> None:
+    """Check a configuration of Alertmanager, its templates where the repository has them."""
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config).replace("/rules/", f"{ROOT}/rules/"))
+    argv: list[str | Path] = [amtool, "check-config", folder / "alertmanager.yml"]
+    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
+    assert " - 1 templates" in answer.stdout
+
+
+def test_alertmanager_takes_its_file(amtool: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
+    check_alertmanager(amtool, tmp_path, config)
+    [templates] = config["templates"]
+    mounts = {each["target"]: Path(each["source"]) for each in resolved()["services"]["alertmanager"]["volumes"]}
+    assert mounts["/rules"] / Path(templates).name == ROOT / "rules" / "presagio.tmpl"
+
+
+def test_alertmanager_takes_what_the_page_says_of_slack_and_has_each_template(amtool: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
+    people = block("alertmanager.yml: receiver people")
+    config["receivers"] = [people if one["name"] == "people" else one for one in config["receivers"]]
+    check_alertmanager(amtool, tmp_path, config)
+    named = set(re.findall(r'template "([\w.]+)"', str(people)))
+    defined = set(re.findall(r'define "([\w.]+)"', (ROOT / "rules" / "presagio.tmpl").read_text()))
+    assert len(named) >= 4
+    assert named <= defined
+
+
+def test_git_does_not_see_what_the_page_says_to_write() -> None:
+    files = ("deploy/compose/alertmanager/slack.url", "deploy/compose/tls/server.key", "docker-compose.override.yml")
+    for file in files:
+        argv = ["git", "-c", "safe.directory=*", "check-ignore", "--no-index", file]
+        assert subprocess.run(argv, cwd=ROOT, capture_output=True, check=False).returncode == 0, file
+
+
+def test_the_override_of_the_page_changes_commands_and_checks_alone(tmp_path: Path) -> None:
+    """Both flags and all that is mounted stay; the real parser takes what is new."""
+    (tmp_path / "override.yml").write_text(yaml.safe_dump(block("docker-compose.override.yml")))
+    usual, merged = resolved(), resolved((*USUAL, str(tmp_path / "override.yml")))
+    for name, port in (("exporter", 8000), ("webhook", 3001)):
+        before, after = usual["services"][name], merged["services"][name]
+        assert after["command"] == [*before["command"], "--web.config.file=/tls/web.yml"]
+        program, *words = after["healthcheck"]["test"][1:]
+        assert program == "presagio"
+        assert _parser().parse_args(words).urls == [f"https://localhost:{port}/-/healthy"]
+        same = {"test": before["healthcheck"]["test"]}
+        assert after["healthcheck"] | same == before["healthcheck"]
+        assert [each["target"] for each in after["volumes"]] == [
+            *(each["target"] for each in before["volumes"]),
+            "/tls",
+        ]
 
 
 def routes(amtool: Path, *labels: str) -> list[str]:

@@ -16,6 +16,9 @@
 {{- with $webhook.postgresql.url -}}
 {{- $_ := set $made "ledger" (dict "url" . "password_file" "/etc/presagio/secrets/postgresql.password" "key_file" "/etc/presagio/secrets/ledger.key") -}}
 {{- end -}}
+{{- if and $webhook.ingress.enabled $webhook.ingress.hosts -}}
+{{- $_ := set $made "external_url" (printf "%s://%s" (empty $webhook.ingress.tls | ternary "http" "https") (first $webhook.ingress.hosts).host) -}}
+{{- end -}}
 {{- if $webhook.actionPolicies -}}
 {{- $_ := set $made "action_policies" (dict "file" "action_policies.json") -}}
 {{- end -}}
@@ -51,6 +54,7 @@ action_policies.json: |
 {{- if and $webhook.postgresql.url (not $webhook.postgresql.existingSecret) -}}
 {{- fail "webhook.postgresql.existingSecret: expected a Secret with the password and the ledger's key beside webhook.postgresql.url, got none" -}}
 {{- end -}}
+{{- include "presagio.commands.check" . -}}
 {{- if not (or .Values.apiKey.existingSecret $api.api_key_file $api.users (eq (default "api_key" $api.authentication) "none")) -}}
 {{- fail (printf "apiKey.existingSecret: expected a Secret with the API keys, got none; make one: kubectl --namespace %s create secret generic presagio-api-key --from-literal=%s=\"$(openssl rand -hex 24)\"" .Release.Namespace .Values.apiKey.key) -}}
 {{- end -}}

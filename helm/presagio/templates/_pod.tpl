@@ -31,20 +31,40 @@ imagePullSecrets:
 {{- end -}}
 
 {{- define "presagio.probes" -}}
+{{- /* a command costs a tenth of a second of CPU */}}
+{{- $seldom := include "presagio.needsClient" . | empty | not }}
 # however long history is read, the server answers within a minute of its start
 startupProbe:
-  httpGet: {path: /-/healthy, port: http}
+  {{- include "presagio.probe" (dict "root" .root "component" .component "path" "/-/healthy") | nindent 2 }}
   periodSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: /-/healthy, port: http}
-  periodSeconds: 10
+  {{- include "presagio.probe" (dict "root" .root "component" .component "path" "/-/healthy") | nindent 2 }}
+  periodSeconds: {{ $seldom | ternary 30 10 }}
   timeoutSeconds: 5
-  failureThreshold: 6
+  failureThreshold: {{ $seldom | ternary 2 6 }}
 readinessProbe:
-  httpGet: {path: /-/ready, port: http}
-  periodSeconds: 5
+  {{- include "presagio.probe" (dict "root" .root "component" .component "path" "/-/ready") | nindent 2 }}
+  periodSeconds: {{ $seldom | ternary 10 5 }}
   timeoutSeconds: 5
+{{- end -}}
+
+{{/* {root, component, path}: by the kubelet, else by the server's own command with the files of the pod. */}}
+{{- define "presagio.probe" -}}
+{{- $scheme := include "presagio.scheme" . -}}
+{{- if include "presagio.needsClient" . -}}
+exec:
+  command:
+    - presagio
+    - healthcheck
+    - --timeout=4
+    {{- include "presagio.clientFlags" (dict "root" .root "component" .component "local" true) | fromJsonArray | toYaml | nindent 4 }}
+    - {{ $scheme }}://localhost:{{ include "presagio.port.of" . }}{{ .path }}
+{{- else -}}
+{{- /* scheme is said although it is the default: what helm did not say it does not take away, and exec may not have it beside */ -}}
+httpGet: {path: {{ .path }}, port: http, scheme: {{ upper $scheme }}}
+{{- end -}}
 {{- end -}}
 
 {{/* One folder, /etc/presagio: the configuration, and below it each secret as a file. */}}

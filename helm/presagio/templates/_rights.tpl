@@ -5,14 +5,21 @@ files/permissions.json has the table of action and rights; it is written from th
 {{- define "presagio.rights" -}}
 {{- $table := .Files.Get "files/permissions.json" | fromJson -}}
 {{- $found := list -}}
+{{- $steps := list -}}
 {{- range .Values.webhook.config.policies -}}
-{{- range .actions -}}
+{{- $steps = concat $steps (.actions | default list) -}}
+{{- end -}}
+{{- range (include "presagio.commands" . | fromYaml).commands -}}
+{{- if .action -}}
+{{- $steps = append $steps (dict .action dict) -}}
+{{- end -}}
+{{- end -}}
+{{- range $steps -}}
 {{- range $action, $params := . -}}
 {{- range $kind, $rights := get $table $action | default dict -}}
 {{- $stateful := get (kindIs "map" $params | ternary $params dict) "statefulset" -}}
 {{- if has $kind (list "any" (empty $stateful | ternary "deployment" "statefulset")) -}}
 {{- $found = append $found $rights -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -5,7 +5,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 import requests
-import trustme
+from authority import Authority
 from flask import Flask, jsonify
 from pydantic import SecretStr
 from tiny_server import Tiny, until
@@ -19,33 +19,6 @@ from presagio.toolkit.webconfig import AuthConfig, Guard, Role
 
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
 ALI = ("ali", "open sesame")
-
-
-class Authority:
-    """A certificate authority, and files for a server in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.own = trustme.CA()
-        self.own.cert_pem.write_to_path(str(folder / "ca.pem"))
-        self.issue()
-
-    @property
-    def bundle(self) -> str:
-        return str(self.folder / "ca.pem")
-
-    def issue(self) -> None:
-        made = self.own.issue_cert("127.0.0.1")
-        made.private_key_pem.write_to_path(str(self.folder / "server.key"))
-        made.cert_chain_pems[0].write_to_path(str(self.folder / "server.pem"))
-
-    def client(self) -> tuple[str, str]:
-        made = self.own.issue_cert("prometheus@example.org")
-        files = str(self.folder / "client.pem"), str(self.folder / "client.key")
-        made.cert_chain_pems[0].write_to_path(files[0])
-        made.private_key_pem.write_to_path(files[1])
-        return files
-
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key%s}\n"
 
