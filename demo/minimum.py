@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 # extras that a user may install; torch is left out, of which CI's machine has one version only
-EXTRAS = ("distributed", "postgres", "redis")
+EXTRAS = ("distributed", "postgres", "redis", "sigv4")
 
 
 def create(folder: Path) -> Path:
