@@ -118,7 +118,11 @@ class _Town:
             presagio("exporter", EXPORTER.format(**values), ports[0], folder),
             presagio("webhook", webhook, ports[1], folder),
         )
-        self.ours = [stack.enter_context(one) for one in (_training(folder), *servers)]
+        self.ours = [stack.enter_context(_training(folder))]
+        # else the first forecast may be held against a moment before the first scrape: nothing has moved, which tells
+        # nothing of its error, and the next one that is compared comes minutes later
+        self._await("fleet_slow")
+        self.ours += [stack.enter_context(one) for one in servers]
 
     def _policies(self) -> str:
         heal = json.dumps([sys.executable, "-c", _HEAL, f"http://{self.fleet.address}/heal/", "${service_id}"])
