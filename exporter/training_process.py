@@ -9,7 +9,6 @@ whoever started it, however that ended.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import resource
 import signal
@@ -24,13 +23,13 @@ import orjson
 from presagio.exporter.failure_config import TrainingConfig
 from presagio.exporter.prediction_metrics import PredictionMetrics
 from presagio.exporter.trainer import Result
+from presagio.exporter.training_schedule import Schedule
 from presagio.toolkit.clock import Clock
-from presagio.toolkit.durable import write_atomic
 from presagio.toolkit.log import Log
+from presagio.toolkit.units import format_duration
 
 _NICE = 15
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_LAST = "last-training"
 _PATIENCE = 10.0
 
 
@@ -44,7 +43,7 @@ class Training:
         self.failures = list(failures)
         self.settings = settings
         self.arguments = arguments
-        self.models = models
+        self.schedule = Schedule(models, settings.every, clock)
         self.metrics = metrics
         self.clock = clock
         self.log = log
@@ -52,13 +51,13 @@ class Training:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, is_ready: Callable[[], bool]) -> None:
-        """Wait until history is read, and then train whenever the last training is old enough."""
+        """Wait until history is read, and then train whenever it is due."""
         if not (self.failures and self.settings.enabled):
             return
         while not is_ready():
             if self.clock.wait(1.0, self.stop):
                 return
-        while not self.clock.wait(self._last() + self.settings.every - self.clock.time(), self.stop):
+        while not self.clock.wait(self.schedule.due() - self.clock.time(), self.stop):
             self._train()
 
     def end(self) -> None:
@@ -68,31 +67,35 @@ class Training:
         if process is not None:
             process.kill()
 
-    def _last(self) -> float:
-        """Return when the last training began, also one before a restart; one in the future was a wrong clock's."""
-        with contextlib.suppress(OSError, ValueError):
-            return min(float((self.models / _LAST).read_text()), self.clock.time())
-        return -self.settings.every
-
     def _train(self) -> None:
         begun = self.clock.time()
-        self.models.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.models / _LAST, f"{begun:.0f}\n".encode())
+        self.schedule.begin()
         outcomes, code = self._outcomes()
         if self.stop.is_set():
+            self.schedule.broken_off()
             return
         self.metrics.training.set(self.clock.time() - begun)
-        told = {str(one["failure"]) for one in outcomes}
+        if self._is_well(outcomes, code):
+            self.schedule.succeeded()
+        else:
+            self.schedule.failed()
+            wait = format_duration(round(self.schedule.due() - self.clock.time()))
+            self.log.warning("training failed, will be tried again", after=wait)
+
+    def _is_well(self, outcomes: Sequence[dict[str, str]], code: int) -> bool:
+        """Count and log what came of each failure; return whether none of them failed."""
         for one in outcomes:
             self.metrics.trainings.labels(one["failure"], one["result"]).inc()
             self.log.info(
                 "trained", failure=one["failure"], horizon=one["horizon"], outcome=one["result"], why=one["why"]
             )
+        told = {one["failure"] for one in outcomes}
         lost = [failure for failure in self.failures if failure not in told]
         for failure in lost:
             self.metrics.trainings.labels(failure, Result.FAILED.value).inc()
         if lost:
             self.log.error("training ended before it was done; see its log lines above", failures=lost, exit=code)
+        return not lost and all(one["result"] != Result.FAILED for one in outcomes)
 
     def _outcomes(self) -> tuple[Sequence[dict[str, str]], int]:
         """Return what the process says came of each failure and horizon, and its exit code."""

@@ -1,6 +1,8 @@
 """Services to watch: days of history, and an exporter in this process that goes on where history ends.
 
-Some leak memory until they fail; any of them can be made slow. Beside them stand the lines that kube-state-metrics
+Some leak memory until they fail, again and again, up to the end of history: whoever learns from it finds failures
+enough, and a last day like those before. The same at any hour: their day is counted from the end of history. Any of
+them can be made slow. Beside them stand the lines that kube-state-metrics
 would have of their ReplicaSets, which are the deploys of the Service dashboard.
 """
 
@@ -23,8 +25,12 @@ NAMES = {
     "mail": "back", "login": "back",
 }  # fmt: skip
 LEAKING = ("checkout", "basket", "payment", "stock", "mail")
-NOW = {"checkout": 0.55, "payment": 0.35}
+NOW = {"checkout": 0.5, "payment": 0.35}
 """What has leaked by the end of history; the others are well then."""
+FULL = 0.75
+"""What has leaked when a service fails."""
+LASTS, WELL, FAILED = (90, 300), (60, 240), 10
+"""Minutes that a leak lasts, that a service is well before it, and that it has failed after it."""
 PACE = 0.01
 """What leaks a minute from a service's deploy on, in shares of its memory."""
 PODS = ("a", "b", "c")
@@ -68,7 +74,7 @@ class Fleet:
         for name in NAMES:
             leaked = _leaks(rng, len(times), name)
             for signal, pod in EACH:
-                values = _usual(signal, name, times) * (1 + rng.normal(0, 0.02, len(times)))
+                values = _usual(signal, name, times - self.begin) * (1 + rng.normal(0, 0.02, len(times)))
                 if signal == "memory_ratio":
                     values = np.minimum(1.0, values + leaked)
                 yield _series(signal, name, pod), list(zip(times.tolist(), values.tolist(), strict=True))
@@ -90,16 +96,17 @@ class Fleet:
                 yield signal, name, pod
 
     def _value(self, signal: str, name: str, now: float) -> float:
-        value = float(_usual(signal, name, np.array([now]))[0]) * (1 + self.random.gauss(0, 0.02))
+        value = float(_usual(signal, name, np.array([now - self.begin]))[0]) * (1 + self.random.gauss(0, 0.02))
         if signal == "memory_ratio":
             since = max((at for of, _, at in self.deploys if of == name and at >= self.begin), default=now)
             return min(1.0, value + NOW.get(name, 0) + PACE * (now - since) / MINUTE)
         return value * (4 if name in self.slow else 1)
 
 
-def _usual(signal: str, name: str, times: Floats) -> Floats:
+def _usual(signal: str, name: str, since: Floats) -> Floats:
+    """Return a signal without leak and noise, so many seconds after the end of history."""
     low, high = {"memory_ratio": (0.25, 0.35), "request_seconds": (0.08, 0.16), "queue_length": (40.0, 90.0)}[signal]
-    wave = 0.5 + 0.5 * np.sin(2 * np.pi * times / DAY + len(name))
+    wave = 0.5 + 0.5 * np.sin(2 * np.pi * since / DAY + len(name))
     return np.asarray(low + (high - low) * wave)
 
 
@@ -108,14 +115,13 @@ def _leaks(rng: np.random.Generator, count: int, name: str) -> Floats:
     found = np.zeros(count)
     if name not in LEAKING:
         return found
-    number = int(rng.integers(60, 400))
-    while number < count - 600:
-        lasts = int(rng.integers(90, 400))
-        found[number : number + lasts] = np.linspace(0, 0.75, lasts)
-        found[number + lasts : number + lasts + 10] = 1
-        number += lasts + int(rng.integers(120, 900))
-    tail = min(240, count)
-    found[-tail:] = np.linspace(0, NOW.get(name, 0), tail)
+    newest = round(NOW.get(name, 0) / FULL * LASTS[1])
+    found[count - newest :] = np.linspace(0, NOW.get(name, 0), newest)
+    end = count - newest - int(rng.integers(*WELL))
+    while (begin := end - FAILED - int(rng.integers(*LASTS))) >= 0:
+        found[begin : end - FAILED] = np.linspace(0, FULL, end - FAILED - begin)
+        found[end - FAILED : end] = 1
+        end = begin - int(rng.integers(*WELL))
     return found
 
 

@@ -11,6 +11,7 @@ from dashboards.queries import (
     SCORES,
     at_least,
     chosen,
+    firing,
     or_zero,
 )
 
@@ -19,7 +20,7 @@ PROBABILITY = chosen("service_id_failure:presagio_failure_probability:max")
 LIKELIEST = f"topk(20, {PROBABILITY})"
 LEFT = f"presagio_time_to_threshold_seconds{{{FILTER}}} < +Inf"
 EARLY = f"presagio_time_to_threshold_lower_bound_seconds{{{FILTER}}} < +Inf"
-FIRING = 'ALERTS{alertname=~"Presagio.+", alertstate="firing", service_id=~"$service_id"}'
+FIRING = firing('service_id=~"$service_id"')
 SOONEST = f"bottomk(20, min by (service_id, signal, threshold) ({LEFT}))"
 RECORD = 'service_id:presagio_anomaly_score:max{service_id=~"$service_id"}'
 

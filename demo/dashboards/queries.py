@@ -19,6 +19,11 @@ def chosen(metric: str) -> str:
     return f'({metric}{{service_id=~"$service_id"}} and on (service_id) {SCORES})'
 
 
+def firing(services: str) -> str:
+    """Return the alerts of Presagio that fire for the services that a matcher of labels chooses."""
+    return f'ALERTS{{alertname=~"Presagio.+", alertstate="firing", {services}}}'
+
+
 def at_least(series: str, threshold: str) -> str:
     """Return those series that are at a threshold or above."""
     return f"{series} >= on () group_left () {threshold}"

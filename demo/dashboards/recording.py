@@ -2,7 +2,8 @@
 
 Only the fleet's own history is written by promtool. All metrics of Presagio are scraped from the servers, while
 services fall ill, a model is trained, and remediations help, fail, wait and are blocked. Only the rules' `for:` is
-cut to seconds.
+cut to seconds. The models that are waited for are those of `presagio train`: the exporter's own training is niced,
+and on a busy machine it hardly gets on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import Alertmanager, Prometheus, backfill, free_port, openmetrics, scrape
+from servers import Alertmanager, Process, Prometheus, ServerError, backfill, free_port, openmetrics, scrape
 from stack import alertmanager_of, presagio
 
 from dashboards.fleet import NAMES, Fleet
@@ -37,7 +38,7 @@ signals:
 forecasts: {{every: 5s, step: 30s, lookback: 6h, horizons: {horizons}, cpu: 1}}
 failures:
   - {{name: out_of_memory, query: memory > 0.98, horizons: [1h, 3h], predictor: gradient_boosting}}
-training: {{lookback: {days}d, step: 10m}}
+training: {{lookback: {days}d, step: 10m, windows: [1h, 6h]}}
 predictions: {{every: 2s}}
 api: {{api_key_file: {key}}}
 """
@@ -113,8 +114,15 @@ class _Town:
             "every": "5s", "horizons": f"[{shortest}, 1h, 3h]", "days": days,
         }  # fmt: skip
         webhook = (WEBHOOK + self._policies()).format(**values)
-        stack.enter_context(presagio("webhook", webhook, ports[1], folder))
-        stack.enter_context(presagio("exporter", EXPORTER.format(**values), ports[0], folder))
+        servers = (
+            presagio("exporter", EXPORTER.format(**values), ports[0], folder),
+            presagio("webhook", webhook, ports[1], folder),
+        )
+        self.ours = [stack.enter_context(_training(folder))]
+        # else the first forecast may be held against a moment before the first scrape: nothing has moved, which tells
+        # nothing of its error, and the next one that is compared comes minutes later
+        self._await("fleet_slow")
+        self.ours += [stack.enter_context(one) for one in servers]
 
     def _policies(self) -> str:
         heal = json.dumps([sys.executable, "-c", _HEAL, f"http://{self.fleet.address}/heal/", "${service_id}"])
@@ -132,14 +140,14 @@ class _Town:
     def live(self, seconds: float) -> None:
         """Let things happen until all that is waited for is there, and the time is over."""
         begin = time.monotonic()
-        self.prometheus.wait_for("count(presagio_signal_confidence > 0.5) > 20", 120)
+        self._await("count(presagio_signal_confidence > 0.5) > 20")
         self.begin = time.time() - 2
         self._pause(seconds / 5)
         self.fleet.deploy("checkout", time.time())
         self._pause(seconds / 6)
         self._fall_ill()
         for query in _AWAITED:
-            self.prometheus.wait_for(query, 300)
+            self._await(query)
         for ill in _LATER:
             if begin + seconds - time.monotonic() > _APART:
                 self._pause(_APART)
@@ -155,7 +163,7 @@ class _Town:
             "mail": "reload",
         }
         self._alert(ill)
-        self.prometheus.wait_for('presagio_remediations_finished_total{outcome="verified",policy="restart"} > 0', 60)
+        self._await('presagio_remediations_finished_total{outcome="verified",policy="restart"} > 0')
         again = {"search": "restart", "basket": "reload"}
         self._alert(again)
         self._knock()
@@ -171,7 +179,7 @@ class _Town:
         """Make services slow, and send alerts as a rule of the user's would; ours come from Prometheus."""
         self.fleet.slow |= set(ill)
         for name in ill:
-            self.prometheus.wait_for(f'fleet_slow{{service_id="{NAMES[name]}/{name}"}} == 1')
+            self._await(f'fleet_slow{{service_id="{NAMES[name]}/{name}"}} == 1')
         self.alertmanager.send(
             [
                 {"labels": {"alertname": "Slow", "policy": policy, "service_id": f"{NAMES[name]}/{name}",
@@ -180,20 +188,30 @@ class _Town:
             ]
         )  # fmt: skip
 
+    def _await(self, query: str) -> None:
+        """Wait for a result; raise ServerError with what our processes said last if it is waited for in vain."""
+        try:
+            self.prometheus.wait_for(query, _PATIENCE)
+        except ServerError as error:
+            logs = [f"the log of {one.name} ends:\n{one.log_tail()}" for one in self.ours]
+            raise ServerError("\n".join([str(error), *logs])) from error
+
     def _pause(self, seconds: float) -> None:
         time.sleep(max(0.0, seconds))
 
 
 _HEAL = "import sys,urllib.request as u; u.urlopen(sys.argv[1]+sys.argv[2].split('/')[1],b'')"
+_PATIENCE = 240.0
+"""Seconds: on a busy machine all of it takes several times as long."""
 _SEEN = 5.0
 """Seconds until the newest thing has been scraped, and a rate seen of it."""
 _APART = 50.0
 _LATER = ({"payment": "restart"}, {"mail": "clear-cache"}, {"payment": "drain"})
 """What goes on in a recording that has the time: seconds between, and who falls ill by which policy."""
 _AWAITED = (
-    "presagio_training_duration_seconds > 0",
-    "presagio_model_brier_skill_score",
-    "presagio_failure_probability",
+    "count(presagio_model_brier_skill_score) == 2",
+    'service_id_failure:presagio_failure_probability:max{service_id="shop/checkout"} > 0.5',
+    'presagio_time_to_threshold_seconds{service_id="shop/checkout"} < +Inf',
     'presagio_remediations_finished_total{outcome="escalated",policy="clear-cache"} > 0',
     'presagio_remediations{state="awaiting_approval"} > 0',
     'presagio_remediations_blocked_total{reason="budget"} > 0',
@@ -201,6 +219,15 @@ _AWAITED = (
     "presagio_forecast_scaled_error",
     'ALERTS{alertname=~"Presagio.+",alertstate="firing"}',
 )
+
+
+def _training(folder: Path) -> Process:
+    """Return `presagio train` for the exporter, whose configuration is written already."""
+    argv: list[str | Path] = [
+        Path(sys.executable).with_name("presagio"), "train", f"--config.file={folder / 'exporter.yml'}",
+        f"--storage.path={folder / 'exporter'}",
+    ]  # fmt: skip
+    return Process(argv, folder, name="train")
 
 
 def _braced(text: str) -> str:

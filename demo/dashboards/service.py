@@ -4,13 +4,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.frame import Event, Section, board, choice, services
 from dashboards.parts import ALARM, graph, number, rows, unusual
-from dashboards.queries import ONE, PROBABILITY_THRESHOLD, SCORE_THRESHOLD, or_zero
+from dashboards.queries import ONE, PROBABILITY_THRESHOLD, SCORE_THRESHOLD, firing, or_zero
 
 WHOLE = 'service_id="$service_id"'
 """Of metrics of whole services: their job and namespace are those of the exporter."""
 SIGNAL = f'{ONE}, signal="$signal"'
 EACH = "{{pod}} {{container}} {{instance}}"
-FIRING = f'ALERTS{{alertname=~"Presagio.+", alertstate="firing", {WHOLE}}}'
+FIRING = firing(WHOLE)
 
 VARIABLES = [
     *services(several=False),

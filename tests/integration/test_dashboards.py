@@ -20,17 +20,16 @@ from servers import Prometheus
 
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 VALUES = {**answers.LOOKED_AT, "horizon": "30s"}
-RECORD = "service_id_failure:presagio_failure_probability:max"
 EVENTS = BOARDS["presagio-service"]["annotations"]["list"]
 ACTED_UPON = {"Remediations": "shop/search", "Outcomes of remediations": "shop/search"}
 """The service whose annotations are looked for, where it is not that which fails."""
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # pytest goes through the modules once for each generation
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     found = [binary(name, "system") for name in ("prometheus", "promtool", "alertmanager")]
-    return record((found[0], found[1], found[2]), tmp_path_factory.mktemp("dashboards"), seconds=30, days=3)
+    return record((found[0], found[1], found[2]), tmp_path_factory.mktemp("dashboards"), seconds=30, days=2)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +62,6 @@ def test_every_query_of_every_panel_gives_series(
     prometheus: Prometheus, window: answers.Window, target: dict[str, Any]
 ) -> None:
     found = answers.answer(prometheus, target, window, VALUES)
-    if not found and RECORD in target["expr"]:
-        # The rule is silent where a model of so short a recording knows too little; tests/rules tell when. Then it is
-        # silent itself, and the panel is not the reason.
-        assert not answers.answer(
-            prometheus, {**target, "expr": f'{RECORD}{{service_id=~"$service_id"}}'}, window, VALUES
-        )
-        return
     assert found, panels.substituted(target["expr"], {**window.built_in(), **VALUES})
     assert any(_numbers(one) for one in found)
 

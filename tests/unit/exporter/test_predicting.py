@@ -97,28 +97,21 @@ def test_a_training_that_cannot_begin_is_counted_for_each_failure(
         labels = {"failure": failure, "outcome": "failed"}
         assert registry.get_sample_value("presagio_trainings_total", labels) == 1
     assert "training ended before it was done" in caplog.text
-    assert (tmp_path / MODELS / "last-training").read_text() == "1700000000\n"
+    assert "training failed, will be tried again" in caplog.text
+    assert training.schedule.due() == clock.time() + 300.0
 
 
-def test_the_next_training_is_due_a_day_after_the_last_also_across_a_restart(tmp_path: Path) -> None:
-    clock = ManualClock(1_700_000_000.0)
-    settings, log = TrainingConfig(), get_log("test")
-    arguments = argparse.Namespace()
-    metrics = PredictionMetrics(CollectorRegistry())
-
-    def due() -> float:
-        one = Training(["full"], settings, arguments, tmp_path, metrics, clock, log)
-        return one._last() + settings.every
-
-    assert due() <= clock.time()
-    (tmp_path / "last-training").write_text("1699990000\n")
-    assert due() == 1_699_990_000.0 + 86_400.0
-    (tmp_path / "last-training").write_text("1900000000\n")  # a clock that was wrong
-    assert due() == clock.time() + 86_400.0
+def test_a_training_that_is_broken_off_is_as_due_as_before(tmp_path: Path) -> None:
+    _, training, registry = made(tmp_path, ManualClock(1_700_000_000.0))
+    training.end()
+    training._train()
+    assert training.schedule.due() <= 1_700_000_000.0
+    labels = {"failure": "full", "outcome": "failed"}
+    assert registry.get_sample_value("presagio_trainings_total", labels) == 0
 
 
 def test_without_failures_or_disabled_nothing_is_trained(tmp_path: Path) -> None:
     metrics, clock, log = PredictionMetrics(CollectorRegistry()), ManualClock(), get_log("test")
     for failures, settings in (([], TrainingConfig()), (["full"], TrainingConfig(enabled=False))):
         Training(failures, settings, argparse.Namespace(), tmp_path, metrics, clock, log).run(lambda: True)
-    assert not (tmp_path / "last-training").exists()
+    assert not list(tmp_path.iterdir())
