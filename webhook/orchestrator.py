@@ -165,6 +165,7 @@ class Orchestrator:
 
     def _asked(self, cases: Sequence[Remediation], now: float) -> dict[int, Move | Stay | Run]:
         """Decide where the world is asked: several at once, since most of it is waiting."""
+        self.tools.questions.expect(sum(case.state is State.RECEIVED for case in cases))
         decisions = self.at_once(lambda case: self._decide(case, now), cases)
         return {case.id: decision for case, decision in zip(cases, decisions, strict=True)}
 

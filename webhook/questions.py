@@ -14,8 +14,8 @@ from presagio.webhook.errors import AlertmanagerError
 from presagio.webhook.tables import Remediation
 
 _FRESH_SECONDS = 2.0
-_FEW = 8
-"""Alerts in a step that Alertmanager is asked about one by one; then all at once, which takes it as long as nine."""
+_FEW = 16
+"""Alerts that Alertmanager is asked about one by one, several at a time; of more it tells sooner all that it has."""
 _REMEMBERED = 1000
 _SHOWN = 5
 _DOWN = (SourceReason.TIMEOUT, SourceReason.UNREACHABLE, SourceReason.RATE_LIMITED)
@@ -69,6 +69,11 @@ class Questions:
         self._step, self._asked = self._step + 1, 0
         if len(self._one) > _REMEMBERED:
             self._one = {}
+
+    def expect(self, alerts: int) -> None:
+        """Know how many alerts, new in this step, come next: if they are not few, all are asked for at once."""
+        if self._asked + alerts > _FEW:
+            self._asked = _FEW
 
     def instant(self, query: str, time: float) -> Vector:
         """Return `query` at `time`. Raises SourceError; at once if Prometheus was found to be down in this step."""

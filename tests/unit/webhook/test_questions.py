@@ -51,8 +51,16 @@ def test_one_alert_is_asked_about_by_its_labels(questions: Questions, router: Ro
 
 def test_many_alerts_are_asked_about_at_once(questions: Questions, router: Router) -> None:
     assert [questions.is_active(case(f"x{number}"), START) for number in range(50)] == [False] * 50
-    assert len(router.asked) == 9
+    assert len(router.asked) == 17
     assert router.asked[-1] is None
+
+
+def test_that_many_will_be_asked_about_may_be_known_before(questions: Questions, router: Router) -> None:
+    questions.expect(16)
+    assert questions.is_active(case("a"), START)
+    questions.expect(16)
+    assert [questions.is_active(case(f"x{number}"), START) for number in range(16)] == [False] * 16
+    assert router.asked == [{"name": "a"}, None]
 
 
 def test_an_answer_counts_for_two_seconds(questions: Questions, router: Router) -> None:
