@@ -164,6 +164,26 @@ class TestLedger:
             assert sum(pool.map(drop, range(16))) == 1
         assert verify(engine, KEY) == 2
 
+    def test_several_are_written_together_or_not_at_all(self, engine: Engine) -> None:
+        arrive(engine, "f", "g", "h")
+        ledger, cases = Ledger(engine, KEY), Records(engine).due(2000.0)
+        ledger.move(cases[1], Move(State.DROPPED, Reason.NO_POLICY), 1001.0)
+        drops = [(case, Move(State.DROPPED, Reason.NO_POLICY)) for case in cases]
+        with pytest.raises(ConflictError, match="has left 'received' meanwhile"):
+            ledger.write(drops, 1002.0)
+        assert [case.id for case in Records(engine).due(2000.0)] == [cases[0].id, cases[2].id]
+        assert [case.state for case in ledger.write([drops[0], drops[2]], 1003.0)] == [State.DROPPED] * 2
+        assert verify(engine, KEY) == 6
+
+    def test_of_several_who_want_a_target_none_gets_it_together(self, engine: Engine) -> None:
+        arrive(engine, "f", "g")
+        ledger, cases = Ledger(engine, KEY), Records(engine).due(2000.0)
+        begin = Move(State.EVALUATING, Reason.MATCHED, {}, {"owns": "shop"})
+        with pytest.raises(ConflictError, match="another remediation owns the target 'shop'"):
+            ledger.write([(case, begin) for case in cases], 1001.0)
+        assert len(Records(engine).due(2000.0)) == 2
+        assert ledger.move(cases[0], begin, 1002.0).owns == "shop"
+
     def test_a_ledger_that_goes_away_and_comes_back_is_found_again(
         self, postgres_binaries: PostgresBinaries, tmp_path: Path
     ) -> None:
