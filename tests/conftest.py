@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 from absence import absent
+from hypothesis import settings
 from packages import GENERATIONS, locate, version
 from servers import PostgresBinaries
+
+# a slow machine is no mistake: what is found is, however long it took
+settings.register_profile("presagio", deadline=None)
+settings.load_profile("presagio")
 
 USUAL_MAJOR = {"system": "2", "forky": "3"}
 
