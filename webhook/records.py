@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session
 
-from presagio.webhook.database import reading, single
+from presagio.webhook.database import single
 from presagio.webhook.recommender import Judged, Situation
 from presagio.webhook.statements import (
     ALERTING,
@@ -62,7 +62,7 @@ class Records:
     """Reads. Any number of threads may share one; what is returned is a copy that nobody changes."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.single = reading(engine), single(engine)
+        self.engine = single(engine)  # each question is one statement
 
     def due(self, now: float, without: Without = NOTHING, limit: int = 100) -> list[Remediation]:
         """Return live remediations whose timer or deadline has come: work in flight, then news, the oldest first."""
@@ -110,7 +110,7 @@ class Records:
     def ownership(self, alert: Remediation, target: str) -> Ownership:
         """Return who has dealt with this alert (the same fingerprint and start), or with its target."""
         about = {"fingerprint": alert.fingerprint, "starts_at": alert.starts_at, "target": target}
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             *owner, is_member, escalated = connection.execute(OWNERSHIP, about).one()
         return Ownership(None if owner[0] is None else Owner(*owner), is_member, escalated)
 
@@ -127,7 +127,7 @@ class Records:
 
     def last_acted(self, case: Remediation, dry_run: bool) -> float | None:
         """Return when another remediation last acted on this target; dry runs count for another dry run alone."""
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             return connection.scalar(LAST_ACTS[dry_run], {"service_id": case.service_id, "but": case.id})
 
     def members(self, remediation: int) -> list[Member]:
@@ -162,12 +162,12 @@ class Records:
 
     def count_spent(self, since: float, policy: str | None) -> int:
         """Return how many remediations, of one policy or of all, were let to act later than `since`."""
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             return count_spent(connection, since, policy)
 
     def spent_up(self, since: float, policy: str | None, most: int) -> float | None:
         """Return when the `most`-th newest of them was let to act later than `since`; None if they are fewer."""
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             return place_taken(connection, since, policy, most)
 
     def spent(self, since: float, policy: str | None = None) -> list[float]:
@@ -176,12 +176,12 @@ class Records:
 
     def spent_each(self, since: float) -> dict[str, int]:
         """Return how many remediations each policy let act later than `since`; without those that let none."""
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             return dict(connection.execute(SPENT, {"since": since}).all())
 
     def alerting(self) -> int:
         """Return how many services have a live remediation."""
-        with self.single.connect() as connection:
+        with self.engine.connect() as connection:
             return connection.scalar(ALERTING) or 0
 
     def leases(self) -> list[Lease]:
@@ -217,5 +217,5 @@ class Records:
         return next(iter(self.audit(limit=1)), None)
 
     def _all(self, statement: Select[RowT]) -> list[RowT]:
-        with Session(self.single) as session:
+        with Session(self.engine) as session:
             return list(session.scalars(statement))
